@@ -1,0 +1,1 @@
+"""The paper's addressing: content, interpolate, shift, sharpen."""

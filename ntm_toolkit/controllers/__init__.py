@@ -1,0 +1,1 @@
+"""Controllers: feedforward, LSTM and GRU."""

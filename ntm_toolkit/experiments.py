@@ -1,0 +1,110 @@
+"""From a YAML file to a checked experiment: documents, parts, requirements, and whether it would fit in memory.
+
+This is free of torch, so that `ntm validate` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ntm_toolkit.plugins import Registry, check_requires, load
+from ntm_toolkit.shipped import find_shipped
+from ntm_toolkit.spec.errors import Problem, SpecError
+from ntm_toolkit.spec.experiment import ExperimentSpec
+from ntm_toolkit.spec.loading import load_document, validate
+from ntm_toolkit.spec.nodes import Node
+from ntm_toolkit.spec.suggestions import did_you_mean
+
+BYTES = {"float32": 4, "float64": 8}
+
+
+def load_spec(
+    path: str | Path, overrides: Sequence[str] = (), *, registry: Registry | None = None
+) -> ExperimentSpec:
+    """Return the experiment that a YAML file states.
+
+    Args:
+        path: the file, or the name of a shipped spec such as `copy`.
+        overrides: changes by path, as in `training.seed=3`, applied in order.
+        registry: the parts that kinds are looked up among; all installed plugins' unless given.
+
+    Raises:
+        SpecError: everything that is wrong, each with file, line, column, path and what would be right.
+    """
+    registry = load() if registry is None else registry
+    document = load_document(spec_file(path), overrides, find_shipped=find_shipped)
+    return check_document(document, registry)
+
+
+def spec_file(path: str | Path) -> Path:
+    """Return the file meant: a file that is there, or else the shipped spec of that name."""
+    file = Path(path)
+    if not file.exists() and not file.suffix and (shipped := find_shipped(str(path))) is not None:
+        return shipped
+    return file
+
+
+def check_document(document: Node, registry: Registry) -> ExperimentSpec:
+    """Return the experiment that a document states.
+
+    Raises:
+        SpecError: everything that is wrong.
+    """
+    unmet = list(_unmet_requirements(document, registry))
+    try:
+        spec = validate(document, ExperimentSpec, {"registry": registry})
+    except SpecError as error:
+        raise SpecError([*unmet, *error.problems]) from None
+    problems = [*unmet, *_wrong_axes(document, spec), *_too_large(document, spec)]
+    if problems:
+        raise SpecError(problems)
+    return spec
+
+
+def _unmet_requirements(document: Node, registry: Registry) -> Iterator[Problem]:
+    requires = document.child("requires")
+    if requires is None or not isinstance(requires.value, list):
+        return
+    for index, item in enumerate(requires.value):
+        if isinstance(item.value, str):
+            for message in check_requires([item.value], registry):
+                yield item.origin.problem(message, f"requires.{index}")
+
+
+def _wrong_axes(document: Node, spec: ExperimentSpec) -> Iterator[Problem]:
+    known = list(spec.task.axes())
+    places = [
+        *((("training", "stop", index, "axes"), rule.axes) for index, rule in enumerate(spec.training.stop)),
+        *((("evaluation", "settings", index), axes) for index, axes in enumerate(spec.evaluation.settings)),
+    ]
+    for location, axes in places:
+        for axis in axes:
+            if axis not in known:
+                has = f"it has {', '.join(known)}" if known else "it has none"
+                yield document.nearest((*location, axis), key=True).problem(
+                    f"the task '{spec.task.kind_of()}' has no axis '{axis}'{did_you_mean(axis, known)} ({has})",
+                    ".".join(str(segment) for segment in (*location, axis)),
+                )
+
+
+def _too_large(document: Node, spec: ExperimentSpec) -> Iterator[Problem]:
+    there = _memory_of_machine()
+    inputs, outputs = spec.task.sizes()
+    needed = spec.model.estimate_bytes(
+        inputs, outputs, spec.training.batch, spec.task.longest(), BYTES[spec.dtype]
+    )
+    if there is not None and spec.device == "cpu" and needed > there:
+        yield document.nearest(("model",)).problem(
+            f"one training step would take about {needed / 1e9:,.0f} GB, and this machine has {there / 1e9:,.0f} GB; "
+            "make the memory, the batch or the longest episode smaller",
+            "model",
+        )
+
+
+def _memory_of_machine() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return None

@@ -1,0 +1,1 @@
+"""The paper's heads: read and write."""

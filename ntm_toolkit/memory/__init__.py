@@ -1,0 +1,1 @@
+"""The matrix memory, and where memories, weightings and read vectors start."""

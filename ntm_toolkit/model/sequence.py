@@ -1,0 +1,65 @@
+"""How the steps of a sequence are executed: what a runtime is given and gives back, and the plain loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ntm_toolkit.parts import Recorder, Tensors
+
+StepFunction = Callable[..., tuple[tuple[Tensor, ...], dict[str, Tensor]]]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A sequence of steps to execute.
+
+    Attributes:
+        packed: tensors made of parameters alone, by path.
+        inputs: projected inputs, (time, batch, ...).
+        state: the state before the first step.
+        noise: random numbers by path, (time, batch, *shape).
+        active: (time, batch), False from where on a sequence has ended; None where all are as long as the input.
+        lengths: (batch,), or None.
+    """
+
+    packed: Tensors
+    inputs: Tensor
+    state: Tensors
+    noise: Tensors
+    active: Tensor | None
+    lengths: Tensor | None
+
+
+class Runner(Protocol):
+    """A runtime: it executes steps. All runtimes agree to floating-point tolerance, in values and gradients."""
+
+    def __call__(self, step: StepFunction, steps: Steps) -> tuple[tuple[Tensor, ...], Tensors]:
+        """Return each feature over all steps, (time, batch, size), and the state after the last."""
+
+
+@dataclass(frozen=True)
+class EagerLoop:
+    """The reference: one step after another in Python."""
+
+    record: Sequence[Recorder] | None = None
+
+    def __call__(self, step: StepFunction, steps: Steps) -> tuple[tuple[Tensor, ...], Tensors]:
+        """Return each feature over all steps, (time, batch, size), and the state after the last."""
+        state, collected = steps.state, []
+        for time, inputs in enumerate(steps.inputs.unbind(0)):
+            features, state = step(
+                steps.packed,
+                inputs,
+                state,
+                {path: values[time] for path, values in steps.noise.items()},
+                None if steps.active is None else steps.active[time],
+                steps.lengths,
+                None if self.record is None else self.record[time],
+            )
+            collected.append(features)
+        return tuple(torch.stack(feature) for feature in zip(*collected, strict=True)), state

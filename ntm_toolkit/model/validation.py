@@ -1,0 +1,76 @@
+"""What a machine refuses as input, in one clear sentence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ntm_toolkit.parts import State
+
+if TYPE_CHECKING:
+    from ntm_toolkit.model.machine import Machine
+
+
+def check_inputs(inputs: Tensor, machine: Machine) -> Tensor:
+    """Return the inputs in the machine's dtype.
+
+    Raises:
+        ValueError: another number of dimensions or channels, no step, no floating point, or another device.
+    """
+    order = "(batch, time, channels)" if machine.batch_first else "(time, batch, channels)"
+    if inputs.dim() != 3:
+        raise ValueError(f"inputs are {order}; these have {inputs.dim()} dimensions, {tuple(inputs.shape)}")
+    if inputs.shape[-1] != machine.input_size:
+        raise ValueError(f"the model was built for {machine.input_size} input channels; got {inputs.shape[-1]}")
+    if 0 in inputs.shape[:2]:
+        raise ValueError(f"inputs {order} need at least one step and one sequence; got {tuple(inputs.shape)}")
+    if not inputs.is_floating_point():
+        raise ValueError(f"inputs are floating-point numbers; got {inputs.dtype}: use .to({machine.dtype})")
+    if inputs.device != machine.device:
+        raise ValueError(f"the model is on {machine.device}, the inputs on {inputs.device}: move one to the other")
+    # Inside autocast, what comes from another module is in half precision; it is made wider, which loses nothing.
+    widened = inputs.dtype in (torch.float16, torch.bfloat16) and machine.dtype == torch.float32
+    if inputs.dtype != machine.dtype and not widened:
+        raise ValueError(f"the model computes in {machine.dtype}; the inputs are {inputs.dtype}: use .to({machine.dtype})")
+    return inputs.to(machine.dtype)
+
+
+def check_lengths(lengths: Tensor, time: int, batch: int, device: torch.device) -> Tensor:
+    """Return the lengths on the machine's device.
+
+    Raises:
+        ValueError: another shape, no whole numbers, or a length outside 0..time.
+    """
+    if lengths.shape != (batch,):
+        raise ValueError(f"lengths are (batch,) = ({batch},); got {tuple(lengths.shape)}")
+    if lengths.is_floating_point() or lengths.dtype == torch.bool:
+        raise ValueError(f"lengths are whole numbers; got {lengths.dtype}")
+    if bool(((lengths < 0) | (lengths > time)).any()):
+        raise ValueError(f"lengths lie between 0 and the input's {time} steps; got {lengths.tolist()}")
+    return lengths.to(device)
+
+
+def check_state(state: State, machine: Machine, batch: int) -> State:
+    """Return the state.
+
+    Raises:
+        ValueError: the state of another machine, batch, device or dtype.
+    """
+    expected = machine.initial_state(batch)
+    if set(state) != set(expected):
+        missing, extra = sorted(set(expected) - set(state)), sorted(set(state) - set(expected))
+        raise ValueError(
+            f"this is another model's state: missing {', '.join(missing) or 'nothing'}, "
+            f"not known {', '.join(extra) or 'nothing'}"
+        )
+    for path, tensor in state.items():
+        wanted = expected[path]
+        if tensor.shape != wanted.shape:
+            raise ValueError(f"state {path} is {tuple(tensor.shape)}; this input needs {tuple(wanted.shape)}")
+        if tensor.dtype != wanted.dtype or tensor.device != wanted.device:
+            raise ValueError(
+                f"state {path} is {tensor.dtype} on {tensor.device}; the model needs {wanted.dtype} on {wanted.device}"
+            )
+    return state

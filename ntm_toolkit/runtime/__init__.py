@@ -1,0 +1,1 @@
+"""How a sequence of steps is executed: eager (in `model`, the reference), compile, and later fused."""

@@ -1,0 +1,168 @@
+"""The base class of every part's spec, and how a `kind:` in a file becomes the class that a plugin registered.
+
+A *family* (stage, head, controller, ...) is a direct child of `PartSpec` without a `kind`; a *part* is a class below a
+family that declares `kind: Literal["its-kind"] = "its-kind"`. A field annotated with a family accepts any registered
+part of it: as an instance, as a mapping with `kind:`, or as a bare string that is short for `{kind: that}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, ClassVar, Protocol, Self
+
+from pydantic import Field as PydanticField
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, SerializationInfo, ValidationInfo, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import PydanticCustomError
+from pydantic_core.core_schema import (
+    CoreSchema,
+    plain_serializer_function_ser_schema,
+    with_info_plain_validator_function,
+)
+
+from ntm_toolkit.spec.declarations import Dims
+from ntm_toolkit.spec.strict import StrictModel
+
+NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_-]*$"
+FAMILY_MARK = "x-ntm-family"
+
+
+class PartLookup(Protocol):
+    """What a spec needs of the registry: which class a kind stands for, and the kind that always works for a class."""
+
+    def part(self, family: type[PartSpec], kind: str) -> type[PartSpec]:
+        """Return the part of that family; raise `LookupError` with a message for the user otherwise."""
+
+    def qualified_kind(self, part: type[PartSpec]) -> str:
+        """Return `distribution/kind` (`file:my_stage/kind` for a file) of a registered part."""
+
+
+_lookup: ContextVar[PartLookup | None] = ContextVar("part_lookup", default=None)
+
+
+@contextmanager
+def looking_up(lookup: PartLookup) -> Iterator[None]:
+    """Resolve kinds with `lookup` inside this block, wherever no validation context says otherwise."""
+    token = _lookup.set(lookup)
+    try:
+        yield
+    finally:
+        _lookup.reset(token)
+
+
+class PartSpec(StrictModel):
+    """What every part's spec is: an immutable pydantic model that knows its family and its kind."""
+
+    family: ClassVar[str] = ""
+    """The family's name in messages and schemas, as in "no stage is called 'shfit'"."""
+    default_kind: ClassVar[str | None] = None
+    """The kind meant where a mapping of this family leaves it out."""
+
+    @classmethod
+    def is_family(cls) -> bool:
+        """Whether this class stands for a whole family rather than for one kind."""
+        return "kind" not in cls.model_fields
+
+    @classmethod
+    def kind_of(cls) -> str:
+        """The bare kind that this part registers, from its `kind` field's default."""
+        return str(cls.model_fields["kind"].default)
+
+    def check(self, dims: Dims) -> None:
+        """Raise `ValueError` where the part cannot work with those sizes; called while a model's spec is validated.
+
+        The task's sizes, `dims.inputs` and `dims.outputs`, are not known then and read 1.
+        """
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        if not cls.family or not cls.is_family():
+            return handler(source)
+
+        def resolve(value: object, info: ValidationInfo) -> PartSpec:
+            return _resolve(cls, value, info)
+
+        return with_info_plain_validator_function(
+            resolve,
+            serialization=plain_serializer_function_ser_schema(_serialize, info_arg=True),
+            metadata={FAMILY_MARK: cls.family},
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        if not cls.family or not cls.is_family():
+            return handler(schema)
+        return {FAMILY_MARK: cls.family}
+
+
+class NamedPartSpec(PartSpec):
+    """A part that stands in a list: its `name` is unique there and defaults to its kind."""
+
+    name: str = PydanticField(
+        default="",
+        description="What the part is called in paths and parameter names; its kind unless given.",
+    )
+
+    @model_validator(mode="after")
+    def _name_defaults_to_kind(self) -> Self:
+        import re
+
+        if not self.name and not type(self).is_family():
+            object.__setattr__(self, "name", self.kind_of())
+        elif self.name and not re.match(NAME_PATTERN, self.name):
+            raise PydanticCustomError(
+                "ntm",
+                "{text}",
+                {"text": f"'{self.name}' is no name: it takes letters, digits, '-' and '_', and starts with a letter"},
+            )
+        return self
+
+
+def _resolve(family: type[PartSpec], value: object, info: ValidationInfo) -> PartSpec:
+    if isinstance(value, family):
+        return value
+    if isinstance(value, PartSpec):
+        raise _error(f"expected a {family.family}, got the {value.family} '{value.kind_of()}'")
+    if isinstance(value, str):
+        value = {"kind": value}
+    if not isinstance(value, Mapping):
+        raise _error(f"expected a {family.family} (a kind, or a mapping with 'kind:'), got {_described(value)}")
+    kind = value.get("kind", family.default_kind)
+    if kind is None:
+        raise _error(f"a {family.family} needs a 'kind:'")
+    if not isinstance(kind, str):
+        raise _error(f"a kind is a word, got {_described(kind)}")
+    lookup = (info.context or {}).get("registry") or _lookup.get()
+    if lookup is None:
+        raise _error(
+            f"the {family.family} '{kind}' is given by its kind, and no plugins are loaded to look it up; "
+            "use ntm_toolkit.load_spec, or pass the part itself"
+        )
+    try:
+        part = lookup.part(family, kind)
+    except LookupError as error:
+        raise _error(str(error.args[0])) from None
+    return part.model_validate({**value, "kind": part.kind_of()}, context=info.context)
+
+
+def _serialize(value: PartSpec, info: SerializationInfo) -> dict[str, Any]:
+    data = value.model_dump(
+        mode=info.mode,
+        context=info.context,
+        exclude_defaults=info.exclude_defaults,
+        exclude_unset=info.exclude_unset,
+    )
+    lookup = (info.context or {}).get("registry")
+    kind = lookup.qualified_kind(type(value)) if lookup is not None else value.kind_of()
+    return {"kind": kind, **{key: item for key, item in data.items() if key != "kind"}}
+
+
+def _described(value: object) -> str:
+    words = {list: "a list", tuple: "a list", bool: "true or false", type(None): "nothing"}
+    return words.get(type(value), repr(value))
+
+
+def _error(message: str) -> PydanticCustomError:
+    return PydanticCustomError("ntm", "{text}", {"text": message})

@@ -1,0 +1,74 @@
+"""Tasks as spec classes: copy (Graves et al. 2014, section 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import Field as PydanticField
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
+
+from ntm_toolkit.plugins.hooks import hookimpl
+from ntm_toolkit.spec.families import Count, TaskSpec
+from ntm_toolkit.spec.parts import PartSpec
+from ntm_toolkit.spec.strict import StrictModel
+
+if TYPE_CHECKING:
+    from ntm_toolkit import parts
+
+
+class Range(StrictModel):
+    """Whole numbers from `min` to `max`, both included, drawn with equal probability."""
+
+    min: Count = 1
+    max: Count = 20
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min > self.max:
+            raise PydanticCustomError(
+                "ntm", "{text}", {"text": f"min {self.min} is above max {self.max}; swap them or widen the range"}
+            )
+        return self
+
+
+class CopySpec(TaskSpec):
+    """See a sequence of random bit vectors, then a delimiter; then output the sequence, with no input to help.
+
+    An episode of length L takes 2 L + 1 steps (one more with a start flag, one more with an end marker).
+    """
+
+    kind: Literal["copy"] = "copy"
+    bits: Annotated[int, PydanticField(ge=1, le=4096)] = PydanticField(default=8, description="Bits of each vector.")
+    length: Range = PydanticField(default=Range(min=1, max=20), description="Vectors in an episode.")
+    start_flag: bool = PydanticField(
+        default=False, description="Whether a flag on a channel of its own comes before the sequence."
+    )
+    end_marker: bool = PydanticField(
+        default=False, description="Whether the output ends with a marker on a channel of its own."
+    )
+
+    def sizes(self) -> tuple[int, int]:
+        """Bits and one channel for each flag."""
+        return self.bits + 1 + self.start_flag, self.bits + self.end_marker
+
+    def longest(self) -> int:
+        """Steps at the largest length."""
+        return 2 * self.length.max + 1 + self.start_flag + self.end_marker
+
+    def axes(self) -> Mapping[str, str]:
+        """It generalises in length."""
+        return {"length": "vectors in an episode"}
+
+    def build(self) -> parts.Task:
+        """Return the generator."""
+        from ntm_toolkit.tasks.copy import Copy
+
+        return Copy(self)
+
+
+@hookimpl
+def ntm_register_parts() -> Sequence[type[PartSpec]]:
+    """The tasks."""
+    return [CopySpec]

@@ -1,0 +1,146 @@
+"""What a model reaches on held-out sequences: each metric's mean and median, and a guesser's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ntm_toolkit.parts import NoiseKey, SequenceModel, Task, derived_seed
+from ntm_toolkit.spec.experiment import EvaluationSpec
+
+EXACT = "exact"
+"""The metric by which a task says whether a whole sequence is right: 1 or 0."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured at one setting.
+
+    Attributes:
+        axes: the axes of the task that were held fixed; empty where sequences are as in training.
+        sequences: how many were measured.
+        mean: of each metric over the sequences.
+        median: of each metric over the sequences.
+        chance: the mean of each metric that a guesser would reach, where the task knows it.
+    """
+
+    axes: Mapping[str, int]
+    sequences: int
+    mean: Mapping[str, float]
+    median: Mapping[str, float]
+    chance: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def exact(self) -> float | None:
+        """The fraction of sequences without any error, or None where the task does not say."""
+        return self.mean.get(EXACT)
+
+    @property
+    def label(self) -> str:
+        """The setting in words: `length 120`, or `as in training`."""
+        return ", ".join(f"{axis} {value}" for axis, value in self.axes.items()) or "as in training"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain data, from which `from_json` makes it again."""
+        return {
+            "axes": dict(self.axes),
+            "sequences": self.sequences,
+            "mean": dict(self.mean),
+            "median": dict(self.median),
+            "chance": dict(self.chance),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Row:
+        """Return the row that `as_json` wrote."""
+        return cls(**data)
+
+
+def evaluate(
+    model: SequenceModel,
+    task: Task,
+    evaluation: EvaluationSpec,
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    stream: str = "test",
+    between: Callable[[], None] | None = None,
+) -> list[Row]:
+    """Return what the model reaches at each setting; neither it nor any random state is changed.
+
+    The sequences are a function of (evaluation.seed, stream, setting, evaluation.batch), and never those of training.
+
+    Args:
+        model: takes (time, batch, channels).
+        task: makes the sequences.
+        evaluation: how many sequences, at which settings.
+        device: where the model is.
+        dtype: of the model's parameters.
+        stream: `validation` for what training is stopped by, `test` for what is reported.
+        between: called after each batch; it may raise to end the evaluation.
+
+    Raises:
+        ValueError: the task does not have an axis of a setting.
+    """
+    with _evaluating(model):
+        return [_row(model, task, evaluation, axes, device, dtype, stream, between) for axes in evaluation.settings]
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    training = {module: module.training for module in model.modules()}
+    devices = {parameter.device for parameter in model.parameters() if parameter.is_cuda}
+    model.eval()
+    try:
+        # Modules that draw from torch's own generators, such as nn.Dropout, must not move them for training.
+        with torch.inference_mode(), torch.random.fork_rng(devices=list(devices)):
+            torch.manual_seed(0)
+            yield
+    finally:
+        for module, was in training.items():
+            module.training = was
+
+
+def _row(
+    model: SequenceModel,
+    task: Task,
+    evaluation: EvaluationSpec,
+    axes: Mapping[str, int],
+    device: torch.device | str,
+    dtype: torch.dtype,
+    stream: str,
+    between: Callable[[], None] | None,
+) -> Row:
+    setting = ",".join(f"{axis}={axes[axis]}" for axis in sorted(axes))
+    measured: dict[str, list[Tensor]] = {}
+    guessed: dict[str, list[Tensor]] = {}
+    done, index = 0, 0
+    while done < evaluation.sequences:
+        count = min(evaluation.batch, evaluation.sequences - done)
+        seed = derived_seed(evaluation.seed, "held-out", stream, setting, index)
+        episodes = task.episodes(torch.Generator().manual_seed(seed), count, **axes).to(device, dtype)
+        outputs, _ = model(episodes.inputs, lengths=episodes.lengths, noise=NoiseKey(seed, index))
+        _collect(measured, task.metrics(outputs, episodes))
+        _collect(guessed, task.chance(episodes))
+        done, index = done + count, index + 1
+        if between is not None:
+            between()
+    values = {name: torch.cat(parts).cpu().double() for name, parts in measured.items()}
+    return Row(
+        axes=dict(axes),
+        sequences=done,
+        mean={name: float(value.mean()) for name, value in values.items()},
+        # torch's median is the lower of the two in the middle; this is their mean, as everywhere else.
+        median={name: float(value.quantile(0.5)) for name, value in values.items()},
+        chance={name: float(torch.cat(parts).double().mean()) for name, parts in guessed.items()},
+    )
+
+
+def _collect(into: dict[str, list[Tensor]], metrics: Mapping[str, Tensor]) -> None:
+    for name, values in metrics.items():
+        into.setdefault(name, []).append(values.detach())
