@@ -117,7 +117,7 @@ class ShiftSpec(StageSpec):
     )
 
     @property
-    def sums_to_less(self) -> bool:  # type: ignore[override]
+    def sums_to_less(self) -> bool:
         """A shift that is not circular loses what leaves the ends."""
         return not self.circular
 
@@ -180,7 +180,9 @@ class SharpenSpec(StageSpec):
     def check(self, dims: Dims) -> None:
         """Refuse the logarithm of an empty slot."""
         if self.form == "log" and self.epsilon == 0:
-            raise ValueError("in the log form an epsilon of 0 makes log(0) of every empty slot; use 1e-16, or form: power")
+            raise ValueError(
+                "with epsilon: 0 the log form takes log(0) of every empty slot; use 1e-16, or form: power"
+            )
 
     def build(self, dims: Dims) -> parts.Stage:
         """Return the module that computes it."""

@@ -26,9 +26,7 @@ class FeedforwardSpec(ControllerSpec):
     size: Count = 100
     layers: Annotated[int, PydanticField(ge=1, le=64)] = 1
     activation: Literal["tanh", "relu", "sigmoid"] = "tanh"
-    init_scale: Scale = PydanticField(
-        default=1.0, description="Weights start uniform in +-init_scale/sqrt(size)."
-    )
+    init_scale: Scale = PydanticField(default=1.0, description="Weights start uniform in +-init_scale/sqrt(size).")
 
     def output_size(self) -> int:
         """The last layer's size."""
@@ -49,9 +47,7 @@ class LSTMSpec(ControllerSpec):
     layers: Annotated[int, PydanticField(ge=1, le=64)] = 1
     initial_state: InitialState = "learned"
     forget_bias: float = PydanticField(default=0.0, description="What the forget gate's bias starts at.")
-    init_scale: Scale = PydanticField(
-        default=1.0, description="Weights start uniform in +-init_scale/sqrt(size)."
-    )
+    init_scale: Scale = PydanticField(default=1.0, description="Weights start uniform in +-init_scale/sqrt(size).")
 
     def output_size(self) -> int:
         """The size of h."""
@@ -71,9 +67,7 @@ class GRUSpec(ControllerSpec):
     size: Count = 100
     layers: Annotated[int, PydanticField(ge=1, le=64)] = 1
     initial_state: InitialState = "learned"
-    init_scale: Scale = PydanticField(
-        default=1.0, description="Weights start uniform in +-init_scale/sqrt(size)."
-    )
+    init_scale: Scale = PydanticField(default=1.0, description="Weights start uniform in +-init_scale/sqrt(size).")
 
     def output_size(self) -> int:
         """The size of h."""

@@ -1,8 +1,8 @@
 """The Neural Turing Machine as a sequence module: its parts, the prologue, the steps and the epilogue of a sequence.
 
-    prologue   pack weights; project all inputs
-    steps      (packed, input, state, noise) -> (features, state), executed by a runtime
-    epilogue   map all features to outputs at once
+prologue   pack weights; project all inputs
+steps      (packed, input, state, noise) -> (features, state), executed by a runtime
+epilogue   map all features to outputs at once
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ntm_toolkit.model.sequence import EagerLoop, Runner, Steps
 from ntm_toolkit.model.specs import NTMSpec
 from ntm_toolkit.model.step import Step
 from ntm_toolkit.model.validation import check_inputs, check_lengths, check_state
-from ntm_toolkit.parts import NoiseKey, Recorder, SequenceModel, State, Tree, seeded, seeding
+from ntm_toolkit.parts import NoiseKey, Recorder, SequenceModel, State, Tensors, Tree, seeded, seeding
 from ntm_toolkit.spec.declarations import Dims, Noise
 from ntm_toolkit.spec.families import HeadSpec
 
@@ -38,9 +38,7 @@ class Machine(SequenceModel):
     Inside `torch.autocast` it computes in its parameters' dtype: powers and ratios of small weightings need it.
     """
 
-    def __init__(
-        self, spec: NTMSpec, inputs: int, outputs: int, *, seed: int = 0, batch_first: bool = False
-    ) -> None:
+    def __init__(self, spec: NTMSpec, inputs: int, outputs: int, *, seed: int = 0, batch_first: bool = False) -> None:
         super().__init__()
         self.spec = spec
         self.input_size, self.output_size, self.batch_first = inputs, outputs, batch_first
@@ -57,7 +55,7 @@ class Machine(SequenceModel):
             self.heads = Tree()
             for head in spec.heads:
                 self._add_group(head)
-            owning = {head.name: _owns_tensors(self.heads[head.name]["addressing"]) for head in spec.heads}  # type: ignore[index]
+            owning = {head.name: _owns_tensors(self.heads[f"{head.name}.addressing"]) for head in spec.heads}
             self.layout = lay_out(spec, dims, owning)
             with seeded("interface"):
                 self.interface = spec.interface.build(dims.hidden, self.layout.slots)
@@ -65,6 +63,7 @@ class Machine(SequenceModel):
                 self.output = Output(spec.output, dims)
         self.noise = _declared_noise(spec, self.dims)
         self.step = Step(self)
+        self.shared = self.step.shared
         self.runner: Runner = EagerLoop()
 
     def _add_group(self, head: HeadSpec) -> None:
@@ -82,6 +81,11 @@ class Machine(SequenceModel):
                 weighting = head.initial_weighting or OneHotSpec()
                 group.add("initial_weighting", weighting.build((head.count, dims.slots)))
             start = head.initial_reads()
+            if start is None and head.read_size(dims):
+                raise ValueError(
+                    f"model.heads.{head.name}: a '{head.kind_of()}' head reads, so its spec class must say where the "
+                    "read vectors start: let initial_reads() return an initialiser"
+                )
             if start is not None:
                 with seeded("start"):
                     group.add("start", start.build((head.count, head.read_size(dims))))
@@ -89,12 +93,10 @@ class Machine(SequenceModel):
     def initial_state(self, batch: int) -> State:
         """Return the state before the first step, for that many sequences."""
         tensors = {f"memory.{name}": value for name, value in self.memory.initial_state(batch).items()}
-        like = next(iter(tensors.values()), torch.zeros(batch, dtype=self.dtype, device=self.device))
-        tensors.update(self.step.declared_state(batch, like))
+        tensors.update(self.step.declared_state(batch, like=self.output.bias))
         tensors.update({f"controller.{name}": value for name, value in self.controller.initial_state(batch).items()})
         for head in self.spec.heads:
-            group = self.heads[head.name]
-            assert isinstance(group, Tree)
+            group: Tree = self.heads[head.name]
             tensors[f"heads.{head.name}.weighting"] = _for_each(group["initial_weighting"](), batch)
             if "start" in group:
                 tensors[f"heads.{head.name}.reads"] = _for_each(group["start"](), batch)
@@ -143,10 +145,12 @@ class Machine(SequenceModel):
             if lengths is not None:
                 lengths = check_lengths(lengths, time, batch, self.device)
                 active = torch.arange(time, device=self.device)[:, None] < lengths
+                # Padding is never looked at: not even a NaN in it may reach a gradient.
+                inputs = torch.where(active[..., None], inputs, 0)
             steps = Steps(
                 packed={
                     **{f"controller.{name}": value for name, value in self.controller.pack().items()},
-                    **{f"interface.{name}": value for name, value in self.interface.pack().items()},
+                    **{f"interface.{name}": value for name, value in self._packed_interface().items()},
                 },
                 inputs=self.controller.project(inputs),
                 state=dict(state),
@@ -160,6 +164,10 @@ class Machine(SequenceModel):
             if active is not None:
                 outputs = torch.where(active[..., None], outputs, 0)
             return outputs.transpose(0, 1) if self.batch_first else outputs, State(final)
+
+    def _packed_interface(self) -> Tensors:
+        # Without stages, a machine may well ask nothing of its controller.
+        return self.interface.pack() if self.layout.slots else {}
 
     def spec_path(self, parameter: str) -> str:
         """Return the path in the spec, below `model`, of the part to which a parameter or buffer belongs.

@@ -26,7 +26,7 @@ def draw_noise(
         key = NoiseKey(int(torch.randint(1 << 62, (1,))), 0)
     batch = like.shape[1]
     times = torch.arange(time)[:, None] + state["time"].cpu()
-    different, place = times.unique(return_inverse=True)
+    different, place = torch.unique(times, return_inverse=True)
     drawn = {}
     for path, noise in declared.items():
         if noise.training_only and not training:

@@ -25,11 +25,13 @@ class Output(nn.Module):
             with seeded(path):
                 nn.init.xavier_uniform_(linear.weight, spec.gain)
             self.weights.add(path, linear)
-        self.bias = nn.Parameter(torch.zeros(dims.outputs))
+        with seeded("bias"):
+            self.bias = nn.Parameter(torch.randn(dims.outputs) * spec.bias_scale)
+        self.clamp = spec.clamp
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """Return (time, batch, outputs) of features (time, batch, size): the controller's, then each group's."""
-        outputs = self.bias
+        outputs: Tensor = self.bias
         for path, feature in zip(self.paths, features, strict=True):
             outputs = outputs + self.weights[path](feature)
-        return outputs
+        return outputs if self.clamp is None else outputs.clamp(-self.clamp, self.clamp)

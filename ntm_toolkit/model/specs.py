@@ -33,6 +33,12 @@ class OutputSpec(StrictModel):
     gain: Annotated[float, PydanticField(gt=0)] = PydanticField(
         default=1.0, description="Weights start Xavier-uniform with this gain, each source on its own."
     )
+    bias_scale: Annotated[float, PydanticField(ge=0)] = PydanticField(
+        default=0.0, description="Biases start normal with this standard deviation."
+    )
+    clamp: Annotated[float, PydanticField(gt=0)] | None = PydanticField(
+        default=None, description="Outputs are cut to +-clamp (20 in Collier & Beel's code)."
+    )
 
 
 class NTMSpec(ModelSpec):

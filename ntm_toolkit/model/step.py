@@ -6,14 +6,16 @@ its kind.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ntm_toolkit.model.layout import Block, Span, Unit
-from ntm_toolkit.parts import MemoryView, Recorder, Tensors, Tree, View, initial_tensors
+from ntm_toolkit.parts import Controller, MemoryView, Recorder, Tensors, Tree, View, initial_tensors
+from ntm_toolkit.spec.declarations import StateTensor
 
 if TYPE_CHECKING:
     from ntm_toolkit.model.machine import Machine
@@ -32,36 +34,80 @@ def above(prefix: str, tensors: Tensors) -> Flat:
     return {f"{prefix}.{path}": value for path, value in tensors.items()}
 
 
+def named(prefix: str, names: Iterable[str], tensors: Tensors) -> Flat:
+    """Return the tensors of these names below `prefix`, which is `below` where the names are known."""
+    return {name: tensors[f"{prefix}.{name}"] for name in names}
+
+
+@dataclass(frozen=True)
+class PlacedStage:
+    """A stage of a unit with all that the spec decides about it.
+
+    Attributes:
+        name: what it is called in its addressing.
+        path: where it stands, by the first group of its unit.
+        module: what computes it.
+        blocks: where its fields stand in the interface's output.
+        trackers: the names of the trackers that it consults.
+        state: what it keeps from step to step.
+        noise: the names of the random numbers that it consumes.
+    """
+
+    name: str
+    path: str
+    module: Any
+    blocks: Mapping[str, Block]
+    trackers: tuple[str, ...]
+    state: Mapping[str, StateTensor]
+    noise: tuple[str, ...]
+
+
 class Step:
-    """The step of one machine. It holds no tensor of its own: parameters are the machine's."""
+    """The step of one machine. It holds no tensor of its own: parameters are the machine's.
+
+    Attributes:
+        shared: the stages of units of several groups, which belong to no group and own nothing.
+    """
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
-        spec, dims = machine.spec, machine.dims
-        self.stages = {}
-        self.state_of = {}
-        for span in machine.layout.spans:
-            for unit in span.units:
-                own = machine.heads[f"{unit.groups[0]}.addressing"]
-                assert isinstance(own, Tree)
-                shared = Tree()
-                for stage in unit.stages:
-                    # A shared unit's stages own nothing, so a fresh one for all its heads is as good as each group's.
-                    module = own[stage.name] if len(unit.groups) == 1 else stage.build(dims.for_heads(unit.heads))
-                    shared.add(stage.name, module)
-                    path = f"heads.{unit.groups[0]}.addressing.{stage.name}"
-                    declared = stage.state(dims.for_heads(unit.heads))
-                    if declared:
-                        self.state_of[path] = declared
-                self.stages[unit.groups] = shared
-        for tracker in spec.memory.trackers:
-            self.state_of[f"memory.trackers.{tracker.name}"] = tracker.state(dims)
+        self.packs = type(machine.controller).pack is not Controller.pack
+        self.controller_names = tuple(machine.controller.initial_state(1))
+        self.memory_names = tuple(machine.memory.initial_state(1))
+        self.shared = nn.ModuleList()
+        self.stages = {unit.groups: self._placed(unit) for span in machine.layout.spans for unit in span.units}
+        self.trackers = {tracker.name: tracker.state(machine.dims) for tracker in machine.spec.memory.trackers}
+
+    def _placed(self, unit: Unit) -> tuple[PlacedStage, ...]:
+        dims = self.machine.dims.for_heads(unit.heads)
+        first = f"{unit.groups[0]}.addressing"
+        modules = self.machine.heads[first]
+        if len(unit.groups) > 1:
+            # Each group's own stages own nothing, so fresh ones for the heads of all groups are as good.
+            modules = Tree()
+            for stage in unit.stages:
+                modules.add(stage.name, stage.build(dims))
+            self.shared.append(modules)
+        return tuple(
+            PlacedStage(
+                name=stage.name,
+                path=f"heads.{first}.{stage.name}",
+                module=modules[stage.name],
+                blocks=unit.blocks[stage.name],
+                trackers=stage.needs().trackers,
+                state=stage.state(dims),
+                noise=tuple(stage.noise(dims)),
+            )
+            for stage in unit.stages
+        )
 
     def declared_state(self, batch: int, like: Tensor) -> Flat:
-        """Return what stages and trackers keep, at its start."""
+        """Return what stages and trackers keep, (batch, *shape), at its start; device and dtype are those of `like`."""
+        declared = {stage.path: stage.state for stages in self.stages.values() for stage in stages}
+        declared.update({f"trackers.{name}": state for name, state in self.trackers.items()})
         tensors: Flat = {}
-        for path, declared in self.state_of.items():
-            tensors.update(above(path.replace("memory.trackers.", "trackers."), initial_tensors(declared, batch, like)))
+        for path, state in declared.items():
+            tensors.update(above(path, initial_tensors(state, batch, like)))
         return tensors
 
     def __call__(
@@ -105,11 +151,14 @@ class Step:
     def _control(self, packed: Tensors, inputs: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
         machine = self.machine
         reads = [state[f"heads.{group}.reads"].flatten(1) for group in machine.dims.reads]
-        together = reads[0] if len(reads) == 1 else torch.cat(reads, dim=-1) if reads else inputs.new_zeros(inputs.shape[0], 0)
-        own, weights = below("controller", state), below("controller", packed)
-        if weights:
-            return machine.controller(inputs, together, own, weights)  # type: ignore[no-any-return]
-        return machine.controller(inputs, together, own)  # type: ignore[no-any-return]
+        if len(reads) == 1:
+            together = reads[0]
+        else:
+            together = torch.cat(reads, dim=-1) if reads else machine.output.bias.new_zeros(inputs.shape[0], 0)
+        arguments = [below("controller", packed)] if self.packs else []
+        own = named("controller", self.controller_names, state)
+        output, kept = machine.controller(inputs, together, own, *arguments)
+        return output, kept
 
 
 class _Heads:
@@ -128,13 +177,12 @@ class _Heads:
         self.step, self.machine, self.raw = step, step.machine, raw
         self.before, self.noise, self.previous = state, noise, previous
         self.lengths, self.note = lengths, note
-        self.memory = MemoryView(self.machine.memory, self._memory_of(state))
-        self.trackers = {t.name: below(f"trackers.{t.name}", state) for t in self.machine.spec.memory.trackers}
+        self.memory = MemoryView(self.machine.memory, named("memory", step.memory_names, state))
+        self.trackers: dict[str, Tensors] = {
+            name: named(f"trackers.{name}", declared, state) for name, declared in step.trackers.items()
+        }
         self.weightings: Flat = {}
         self.state: Flat = {}
-
-    def _memory_of(self, state: Tensors) -> Flat:
-        return below("memory", state)
 
     def run(self) -> None:
         self._track_before()
@@ -173,16 +221,15 @@ class _Heads:
             before = [self.previous[group] for group in unit.groups]
             previous = before[0] if len(before) == 1 else torch.cat(before, dim=1)
             weighting = previous
-            for stage in unit.stages:
-                path = f"heads.{unit.groups[0]}.addressing.{stage.name}"
-                values = {name: block.values(self.raw) for name, block in unit.blocks[stage.name].items()}
-                view = self._view(previous, stage.needs().trackers, below(path, self.noise))
-                module = self.step.stages[unit.groups][stage.name]
-                if path in self.step.state_of:
-                    weighting, kept = module(weighting, values, view, below(path, self.before))
-                    self.state.update(above(path, kept))
+            for stage in self.step.stages[unit.groups]:
+                values = {name: block.values(self.raw) for name, block in stage.blocks.items()}
+                view = self._view(previous, stage.trackers, named(stage.path, stage.noise, self.noise))
+                if stage.state:
+                    own = named(stage.path, stage.state, self.before)
+                    weighting, kept = stage.module(weighting, values, view, own)
+                    self.state.update(above(stage.path, kept))
                 else:
-                    weighting = module(weighting, values, view)
+                    weighting = stage.module(weighting, values, view)
                 self._note_stage(unit, stage.name, values, weighting)
             for group, part in unit.split(weighting).items():
                 self.weightings[group] = self.state[f"heads.{group}.weighting"] = part
@@ -225,18 +272,18 @@ class _Heads:
             }
             module = self.machine.trackers[tracker.name]
             view = self._view(self.raw[:, :0])
-            self.trackers[tracker.name] = module.before(self.trackers[tracker.name], fields, view)  # type: ignore[operator]
+            self.trackers[tracker.name] = module.before(self.trackers[tracker.name], fields, view)
 
     def _track_write(self, group: str) -> None:
         view = self._view(self.previous[group])
         for name in self.trackers:
             module = self.machine.trackers[name]
-            self.trackers[name] = module.after_write(self.trackers[name], group, self.weightings[group], view)  # type: ignore[operator]
+            self.trackers[name] = module.after_write(self.trackers[name], group, self.weightings[group], view)
 
     def _track_after(self) -> None:
         view = self._view(self.raw[:, :0])
         for name in self.trackers:
-            self.trackers[name] = self.machine.trackers[name].after(self.trackers[name], self.weightings, view)  # type: ignore[operator]
+            self.trackers[name] = self.machine.trackers[name].after(self.trackers[name], self.weightings, view)
 
 
 def _aligned(active: Tensor, value: Tensor) -> Tensor:

@@ -33,7 +33,9 @@ def check_inputs(inputs: Tensor, machine: Machine) -> Tensor:
     # Inside autocast, what comes from another module is in half precision; it is made wider, which loses nothing.
     widened = inputs.dtype in (torch.float16, torch.bfloat16) and machine.dtype == torch.float32
     if inputs.dtype != machine.dtype and not widened:
-        raise ValueError(f"the model computes in {machine.dtype}; the inputs are {inputs.dtype}: use .to({machine.dtype})")
+        raise ValueError(
+            f"the model computes in {machine.dtype}; the inputs are {inputs.dtype}: use .to({machine.dtype})"
+        )
     return inputs.to(machine.dtype)
 
 

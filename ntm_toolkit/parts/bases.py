@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ntm_toolkit.parts.view import MemoryView, Tensors, View
 from ntm_toolkit.spec.declarations import Activation, StateTensor
 
+
 class Initializer(nn.Module):
     """Where a tensor starts. Its value may be learned, fixed at random (and saved with the model), or constant."""
 

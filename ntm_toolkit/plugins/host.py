@@ -30,7 +30,7 @@ from ntm_toolkit.plugins.discovery import (
 )
 from ntm_toolkit.plugins.failures import PluginError, plugin_code
 from ntm_toolkit.plugins.provider import Provider, Registration
-from ntm_toolkit.plugins.registry import CommandHook, Registry
+from ntm_toolkit.plugins.registry import CommandHook, Registry, normalized
 from ntm_toolkit.spec.suggestions import did_you_mean
 
 HEAVY = ("torch", "numpy", "matplotlib", "tensorboard", "scipy", "pandas", "tensorflow", "jax")
@@ -70,7 +70,7 @@ def load(
     host = _Host()
     for candidate in candidates:
         provider = candidate.provider
-        provider.disabled = next((switched_off[name] for name in provider.names if name in switched_off), None)
+        provider.disabled = next((switch for name, switch in switched_off.items() if _is_called(provider, name)), None)
         if not provider.disabled and not provider.broken:
             host.take(candidate)
     providers = [candidate.provider for candidate in candidates]
@@ -109,10 +109,10 @@ class _Host:
     def _register(self, provider: Provider, plugin: object) -> dict[str, list[pluggy.HookImpl]]:
         """Return the plugin's implementations of each hook; after any fault pluggy knows it no more."""
         name = f"{provider.distribution}:{provider.name}"
-        if self._manager.is_registered(plugin):
-            raise PluginError(f"it is the same object as the plugin {self._manager.get_name(plugin)}")
         try:
             with plugin_code():
+                if self._manager.is_registered(plugin):
+                    raise PluginError(f"it is the same object as the plugin {self._manager.get_name(plugin)}")
                 _require_this_api(plugin)
                 try:
                     self._manager.register(plugin, name)
@@ -146,8 +146,8 @@ def _imported(candidate: Candidate) -> object:
     finally:
         provider.import_seconds = time.perf_counter() - started
         provider.imported = tuple(name for name in HEAVY if name in sys.modules and name not in before)
-    if provider.file is None:
-        provider.file = _source_file(plugin)
+    with plugin_code():
+        provider.file = provider.file or _source_file(plugin)
     return plugin
 
 
@@ -192,11 +192,16 @@ def _call(implementation: pluggy.HookImpl, **arguments: Any) -> object:
     return implementation.function(*(arguments[name] for name in implementation.argnames))
 
 
+def _is_called(provider: Provider, name: str) -> bool:
+    """Whether that is a name of the plugin, spelt as freely as pip allows for distributions."""
+    return normalized(name) in map(normalized, provider.names)
+
+
 def _idle_switches(switched_off: dict[str, str], providers: Sequence[Provider]) -> list[str]:
     """Return a note for each disabled name that no plugin has."""
     known = dict.fromkeys(name for provider in providers for name in provider.names)
     return [
         f"{switch} names '{name}', and no plugin is called that{did_you_mean(name, known)}"
         for name, switch in switched_off.items()
-        if name not in known
+        if not any(_is_called(provider, name) for provider in providers)
     ]

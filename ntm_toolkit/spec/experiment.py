@@ -75,15 +75,20 @@ def _as_runtime(value: Any) -> Any:
     return {"kind": value} if isinstance(value, str) else value
 
 
+RuntimeKind = Literal["auto", "eager", "compile", "fused"]
+
+
 class RuntimeOptions(StrictModel):
     """How a sequence of steps is executed. A bare word is short for `{kind: that}`."""
 
-    kind: Literal["auto", "eager", "compile", "fused"] = Field(
+    kind: RuntimeKind = Field(
         default="auto", description="auto takes the fastest that serves the model on the device, and says which."
     )
 
 
-RuntimeSpec = Annotated[RuntimeOptions, BeforeValidator(_as_runtime, json_schema_input_type=str | RuntimeOptions)]
+RuntimeSpec = Annotated[
+    RuntimeOptions, BeforeValidator(_as_runtime, json_schema_input_type=RuntimeKind | RuntimeOptions)
+]
 
 
 class ExperimentSpec(StrictModel):

@@ -6,7 +6,7 @@ Spec classes are torch-free: they declare; `build` imports torch and makes the m
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field as PydanticField
 
@@ -59,8 +59,11 @@ class StageSpec(NamedPartSpec):
     """One step of addressing: it takes a weighting and gives a weighting."""
 
     family = "stage"
-    sums_to_less: ClassVar[bool] = False
-    """Whether the weighting it gives may sum to less than one."""
+
+    @property
+    def sums_to_less(self) -> bool:
+        """Whether the weighting it gives may sum to less than one."""
+        return False
 
     def interface(self, dims: Dims) -> Mapping[str, Field]:
         """Return the fields it asks of the controller at each step, for each head."""
@@ -97,6 +100,12 @@ class HeadSpec(NamedPartSpec):
     initial_weighting: InitializerSpec | None = PydanticField(
         default=None, description="The weighting before the first step; the kind of head chooses unless given."
     )
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """A head without addressing, where its kind requires nothing else: its weighting stays as it started."""
+        required = [name for name, field in cls.model_fields.items() if field.is_required()]
+        return [cls(addressing=[])] if required == ["addressing"] and not cls.is_family() else super().examples()
 
     def interface(self, dims: Dims) -> Mapping[str, Field]:
         """Return the fields that the head itself asks of the controller, beside those of its stages."""

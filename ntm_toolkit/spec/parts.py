@@ -59,6 +59,8 @@ class PartSpec(StrictModel):
     """The family's name in messages and schemas, as in "no stage is called 'shfit'"."""
     default_kind: ClassVar[str | None] = None
     """The kind meant where a mapping of this family leaves it out."""
+    differentiable: ClassVar[bool] = True
+    """Whether autograd gives the derivative of what the part computes; a straight-through estimator says no."""
 
     @classmethod
     def is_family(cls) -> bool:
@@ -75,6 +77,16 @@ class PartSpec(StrictModel):
 
         The task's sizes, `dims.inputs` and `dims.outputs`, are not known then and read 1.
         """
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """Return the instances that `ntm_toolkit.testing` checks; one of all defaults, where there is one."""
+        required = [name for name, field in cls.model_fields.items() if field.is_required()]
+        return [] if required or cls.is_family() else [cls()]
+
+    def companions(self) -> list[PartSpec]:
+        """Return the parts that it is checked beside: trackers that it needs, the memory that it is made for."""
+        return []
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

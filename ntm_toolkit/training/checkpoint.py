@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,7 @@ class Checkpoint:
     training: dict[str, Any]
 
 
-class Damaged(Exception):
+class DamagedCheckpointError(Exception):
     """A checkpoint that is not what was saved; `str` says how."""
 
 
@@ -62,7 +63,7 @@ def save(
     header = {"ntm_toolkit": json.dumps({"sequences": sequences, "spec": spec})}
     copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in weights.items()}
     buffer = io.BytesIO()
-    torch.save(dict(training), buffer)
+    torch.save(_canonical(training), buffer)
     contents = {WEIGHTS: safetensors.torch.save(copies, header), TRAINING: buffer.getvalue()}
     contents[CHECKSUMS] = json.dumps({name: _digest(data) for name, data in contents.items()}, indent=1).encode()
     with new_folder(path) as new:
@@ -87,21 +88,21 @@ def load(path: Path) -> Checkpoint:
     """Return what a checkpoint holds.
 
     Raises:
-        Damaged: it is incomplete, or not what was saved.
+        DamagedCheckpointError: it is incomplete, or not what was saved.
     """
     try:
         checksums = json.loads((path / CHECKSUMS).read_bytes())
         contents = {name: (path / name).read_bytes() for name in (WEIGHTS, TRAINING)}
     except (OSError, ValueError) as error:
-        raise Damaged(f"{path}: it is incomplete ({_brief(error)})") from error
+        raise DamagedCheckpointError(f"{path}: it is incomplete ({_brief(error)})") from error
     for name, data in contents.items():
         if not isinstance(checksums, dict) or checksums.get(name) != _digest(data):
-            raise Damaged(f"{path / name}: its content is not what was saved")
+            raise DamagedCheckpointError(f"{path / name}: its content is not what was saved")
     try:
         weights = safetensors.torch.load(contents[WEIGHTS])
         training = torch.load(io.BytesIO(contents[TRAINING]), map_location="cpu", weights_only=True)
     except Exception as error:
-        raise Damaged(f"{path}: it cannot be read ({_brief(error)})") from error
+        raise DamagedCheckpointError(f"{path}: it cannot be read ({_brief(error)})") from error
     return Checkpoint(sequences_of(path), weights, training)
 
 
@@ -126,11 +127,12 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     Raises:
         ToolkitError: there are checkpoints, and all are damaged.
     """
-    paths, wrong = saved(folder), []
+    paths = saved(folder)
+    wrong: list[str] = []
     for path in reversed(paths):
         try:
             return load(path), wrong
-        except Damaged as damage:
+        except DamagedCheckpointError as damage:
             wrong.append(str(damage))
     if paths:
         listed = "\n".join(f"  {text}" for text in wrong)
@@ -151,6 +153,17 @@ def drop_after(folder: Path, sequences: int) -> None:
     for path in saved(folder):
         if sequences_of(path) > sequences:
             remove_folder(path)
+
+
+def _canonical(value: Any) -> Any:
+    """Return equal data whose pickle depends on nothing but its values: not on which strings are the same object."""
+    if isinstance(value, Mapping):
+        return {_canonical(key): _canonical(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_canonical(item) for item in value)
+    if isinstance(value, Tensor):
+        return value.detach().cpu().clone().contiguous()
+    return sys.intern(value) if type(value) is str else value
 
 
 def _digest(data: bytes) -> str:

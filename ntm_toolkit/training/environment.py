@@ -1,4 +1,4 @@
-"""What beside the spec determines a run's bits: torch, the processor's instructions, threads, runtime, device, parts."""
+"""What beside the spec determines a run's bits: torch, the processor's instructions, threads, runtime, device."""
 
 from __future__ import annotations
 

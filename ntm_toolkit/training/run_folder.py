@@ -28,7 +28,7 @@ from ntm_toolkit.plugins import Registry, parts_of
 from ntm_toolkit.spec.errors import ToolkitError
 from ntm_toolkit.spec.experiment import ExperimentSpec
 from ntm_toolkit.training import checkpoint
-from ntm_toolkit.training.atomic import reporting, sync_folder, write_file
+from ntm_toolkit.training.atomic import WRITING, reporting, sync_folder, write_file
 from ntm_toolkit.training.evaluation import Row
 
 try:
@@ -58,9 +58,11 @@ class RunFolder:
         """Return the folder, made where it was not there, for this process alone to train in; close it at the end.
 
         Raises:
-            ToolkitError: another process trains in it, or it cannot be written.
+            ToolkitError: it holds something other than a run, another process trains in it, or it cannot be written.
         """
         run = cls(path)
+        if not run.is_run and not run.is_empty:
+            raise ToolkitError(f"{run.path}: that is there, and is something other than a run; give another --run")
         with reporting("make it", run.path):
             run.path.mkdir(parents=True, exist_ok=True)
         with reporting("lock it", run.path / LOCK):
@@ -107,10 +109,10 @@ class RunFolder:
     @property
     def is_empty(self) -> bool:
         """Whether the folder holds nothing, or only what a process left that was killed before there was a run."""
-        own = (LOCK, RUN)
-        return not self.path.exists() or all(
-            entry.name in own or entry.name.startswith(".writing-") for entry in self.path.iterdir()
-        )
+        if not self.path.is_dir():
+            return not self.path.exists()
+        names = {entry.name for entry in self.path.iterdir() if not entry.name.startswith(WRITING)} - {LOCK}
+        return not names or (names == {RUN} and self._is_record(self._read_json(RUN)))
 
     @property
     def checkpoints(self) -> Path:
@@ -162,8 +164,8 @@ class RunFolder:
             ToolkitError: it is no run, its file is damaged, or a newer toolkit wrote it.
         """
         self.require_run()
-        record = self._read_json(RUN)
-        if not isinstance(record, dict) or record.get("format") != FORMAT:
+        record: dict[str, Any] = self._read_json(RUN)
+        if not self._is_record(record):
             raise ToolkitError(f"{self.path / RUN}: it is not of format {FORMAT}, the one this toolkit reads")
         return record
 
@@ -268,6 +270,10 @@ class RunFolder:
         """Return how training ended, or None while it has not."""
         outcome: dict[str, Any] | None = self._read_json(OUTCOME)
         return outcome
+
+    @staticmethod
+    def _is_record(record: Any) -> bool:
+        return isinstance(record, dict) and record.get("format") == FORMAT and isinstance(record.get("sessions"), list)
 
     def _stream(self, name: str) -> IO[bytes]:
         if name not in self._streams:

@@ -113,7 +113,7 @@ class TensorBoardSink(Sink):
         with reporting("write to it", self._folder):
             if self._writer is None:
                 # What an earlier process wrote from here on is measured again, and hidden by TensorBoard.
-                self._writer = self._make_writer(str(self._folder), purge_step=sequences)  # type: ignore[no-untyped-call]
+                self._writer = self._make_writer(str(self._folder), purge_step=sequences)
             for name, value in metrics.items():
                 self._writer.add_scalar(name, value, sequences)
 

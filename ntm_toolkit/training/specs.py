@@ -153,10 +153,10 @@ class SGDSpec(OptimizerSpec):
 class GravesRMSpropSpec(OptimizerSpec):
     """RMSProp as in Graves 2013 (arXiv 1308.0850, eqs. 38 to 42), which trained the paper's machines.
 
-        n <- decay n + (1 - decay) g^2
-        m <- decay m + (1 - decay) g
-        d <- momentum d - lr g / sqrt(n - m^2 + damping)
-        p <- p + d
+    n <- decay n + (1 - decay) g^2
+    m <- decay m + (1 - decay) g
+    d <- momentum d - lr g / sqrt(n - m^2 + damping)
+    p <- p + d
     """
 
     kind: Literal["graves-rmsprop"] = "graves-rmsprop"

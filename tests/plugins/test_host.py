@@ -19,6 +19,7 @@ PART = """
 class JumpSpec(StageSpec):
     kind: Literal["jump"] = "jump"
 """
+LITERAL = 'Literal["jump"]'
 REGISTER = "@hookimpl\ndef ntm_register_parts():\n    "
 
 BROKEN = {
@@ -66,11 +67,11 @@ BROKEN = {
         "JumpSpec belongs to no family",
     ),
     "has a kind that is no word": (
-        f"{HEADER}{PART.replace('"jump"', '"a jump"')}{REGISTER}return [JumpSpec]",
+        f"{HEADER}{PART.replace('jump', 'a jump')}{REGISTER}return [JumpSpec]",
         "JumpSpec's kind 'a jump' is no word",
     ),
     "has a kind that may be anything": (
-        f"{HEADER}{PART.replace('Literal["jump"]', 'str')}{REGISTER}return [JumpSpec]",
+        f"{HEADER}{PART.replace(LITERAL, 'str')}{REGISTER}return [JumpSpec]",
         "JumpSpec's kind is not declared as kind: Literal",
     ),
     "has an annotation that means nothing": (
@@ -169,8 +170,8 @@ def test_what_is_disabled_by_name_is_never_imported(workshop: Workshop, monkeypa
     workshop.distribution("ntm-one", touch + stages("one"))
     workshop.distribution("ntm-two", touch + stages("two"), entry="other")
     mine = workshop.file("mine", touch + stages("three"))
-    monkeypatch.setenv("NTM_DISABLE_PLUGINS", "ntm-one, file:mine")
-    registry = workshop.load(mine, disabled=["other"])
+    monkeypatch.setenv("NTM_DISABLE_PLUGINS", "NTM_One, file:mine")
+    registry = workshop.load(mine, disabled=["Other"])
     assert not marker.exists()
     assert {one.distribution: one.disabled for one in registry.providers if one.disabled} == {
         "ntm-one": "NTM_DISABLE_PLUGINS",
@@ -224,10 +225,36 @@ def test_two_loads_in_one_process_give_the_same_classes(workshop: Workshop) -> N
 def test_two_entry_points_of_one_distribution_share_its_name(workshop: Workshop) -> None:
     """A kind that both claim breaks the second; what else they register stays apart."""
     workshop.distribution("ntm-two", stages("one"), entry="main")
-    workshop.distribution("ntm-two", stages("two"), entry="other")
+    workshop.distribution("ntm-two", stages("two"), entry="second_main")
     registry = workshop.load()
     assert registry.part(StageSpec, "ntm-two/one")
     assert registry.part(StageSpec, "ntm-two/two")
     workshop.distribution("ntm-thr", stages("jump"), entry="main")
     workshop.distribution("ntm-thr", stages("jump"), entry="other")
     assert provider(workshop.load(), "other").broken == "the stage 'jump' is claimed twice, by JumpSpec and by JumpSpec"
+
+
+def test_two_names_for_one_module_are_one_plugin_too_many(workshop: Workshop) -> None:
+    """The second entry point says which plugin it repeats."""
+    workshop.distribution("ntm-one", stages("one"))
+    entry_points = workshop.site / "ntm_one-1.0.dist-info" / "entry_points.txt"
+    entry_points.write_text(entry_points.read_text() + "second = ntm_one_main\n")
+    registry = workshop.load()
+    assert provider(registry, "second").broken == "it is the same object as the plugin ntm-one:main"
+    assert registry.part(StageSpec, "ntm-one/one")
+
+
+def test_damaged_metadata_of_a_distribution_costs_only_the_installed_plugins(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Built-in parts and files work, and the reason is listed."""
+
+    def damaged(group: str) -> None:
+        raise UnicodeDecodeError("utf-8", b"", 0, 1, "not text")
+
+    monkeypatch.setattr(plugins.discovery, "installed_entry_points", damaged)
+    registry = workshop.load(workshop.file("mine", stages("jump")))
+    (broken,) = registry.broken
+    assert broken.trouble is not None
+    assert "the metadata of installed distributions cannot be read: UnicodeDecodeError" in broken.trouble
+    assert registry.part(StageSpec, "jump")

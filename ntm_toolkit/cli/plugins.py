@@ -1,0 +1,239 @@
+"""`ntm plugins`: the parts that can be used, who provides them, what is broken; to make and to test one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ntm_toolkit.cli.application import Application
+from ntm_toolkit.cli.output import print_json, print_table
+from ntm_toolkit.cli.session import debug_option, plugin_options, session_of
+from ntm_toolkit.plugins import Provider, Registration, Registry
+from ntm_toolkit.spec.errors import ToolkitError
+from ntm_toolkit.spec.suggestions import did_you_mean
+
+
+@click.group(
+    invoke_without_command=True,
+    epilog="Example: ntm plugins --plugin my_stage.py\n\nWithout a command of its own, it is `ntm plugins list`.",
+    short_help="List, show, make and test plugins.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+@plugin_options
+@click.pass_context
+def command(context: click.Context, as_json: bool) -> None:
+    """List the parts that specs can use and the plugins that provide them; make and test your own."""
+    if context.invoked_subcommand is None:
+        _print_list(context, as_json)
+    elif as_json:
+        raise click.UsageError(f"write --json behind it: ntm plugins {context.invoked_subcommand} --json", context)
+
+
+@command.command(name="list", epilog="Example: ntm plugins list --json", short_help="List parts and plugins.")
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+@plugin_options
+@click.pass_context
+def list_(context: click.Context, as_json: bool) -> None:
+    """List every part, what it is and who provides it; then every plugin, and why a broken one cannot be used."""
+    _print_list(context, as_json)
+
+
+def _print_list(context: click.Context, as_json: bool) -> None:
+    registry = _registry_with_commands(context)
+    from ntm_toolkit.cli.part_page import summary
+
+    if as_json:
+        print_json(
+            {
+                "parts": [_part(registration, registry) for registration in registry.parts()],
+                "plugins": [_plugin(provider) for provider in registry.providers],
+                "notes": list(registry.notes),
+            }
+        )
+        return
+    print_table(
+        ["kind", "family", "what it is", "plugin"],
+        [
+            (registry.spellings(registration)[0], registration.family, summary(registration.part), _label(registration))
+            for registration in registry.parts()
+        ],
+    )
+    click.echo()
+    print_table(
+        ["plugin", "distribution", "version", "import", "brought in", "file", "state"],
+        [
+            (
+                provider.name,
+                provider.distribution if provider.distribution != provider.name else "",
+                provider.version or "",
+                "" if provider.disabled else f"{provider.import_seconds * 1000:.0f} ms",
+                ", ".join(provider.imported),
+                str(provider.file or ""),
+                _state(provider),
+            )
+            for provider in registry.providers
+        ],
+        right=["import"],
+    )
+    for note in registry.notes:
+        click.echo(f"note: {note}")
+
+
+@command.command(epilog="Example: ntm plugins show shift", short_help="Show a part's fields.")
+@click.argument("kind")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@plugin_options
+@click.pass_context
+def show(context: click.Context, kind: str, as_json: bool) -> None:
+    """Show all about KIND: what it computes, its fields with their defaults, and what it declares.
+
+    KIND is written as in a spec, or with its family in front (`stage:shift`) where several families have it.
+    """
+    from ntm_toolkit.cli.part_page import page
+
+    registry = session_of(context).registry()
+    pages = [page(registration, registry) for registration in _found(kind, registry)]
+    if as_json:
+        print_json(pages)
+        return
+    for index, shown in enumerate(pages):
+        if index:
+            click.echo()
+        _print_page(shown)
+
+
+@command.command(
+    epilog="Example: ntm plugins new my-addressing, then pip install -e my-addressing\n\n"
+    "Example: ntm plugins new my_stage.py --file, then ntm train copy --plugin my_stage.py",
+    short_help="Make a plugin to start from.",
+)
+@click.argument("name")
+@click.option("--file", "one_file", is_flag=True, help="Make one Python file instead of a distribution.")
+@debug_option
+def new(name: str, one_file: bool) -> None:
+    """Make a plugin called NAME in the current folder: one stage, its test and a spec that uses it, to start from."""
+    from ntm_toolkit.plugins.scaffold import new_distribution, one_file_stage
+
+    if one_file:
+        path = Path(name if name.endswith(".py") else f"{name}.py")
+        if path.exists():
+            raise ToolkitError(f"{path}: it is there already; give another name")
+        path.write_text(one_file_stage(path.stem), encoding="utf-8")
+        click.echo(f"wrote {path}; test it with: ntm plugins test {path}")
+        return
+    folder = new_distribution(name, Path.cwd())
+    click.echo(f"wrote {folder}; install it with: pip install -e {folder}")
+
+
+@command.command(
+    epilog="Example: ntm plugins test my_stage.py\n\nExit code 1 where a law is broken.",
+    short_help="Check the laws of a plugin's parts.",
+)
+@click.argument("plugin", metavar="FILE|DISTRIBUTION")
+@plugin_options
+@click.pass_context
+def test(context: click.Context, plugin: str) -> None:
+    """Check that the parts of a plugin keep the laws: shapes, weightings, gradients, batch independence and so on."""
+    from ntm_toolkit.testing import check_plugin
+
+    raise NotImplementedError(check_plugin)
+
+
+def _registry_with_commands(context: click.Context) -> Registry:
+    """Return the registry once plugins have been asked for their commands too, for that may break them."""
+    root = context.find_root()
+    if isinstance(root.command, Application):
+        root.command.load_all(root)
+    return session_of(context).registry()
+
+
+def _found(kind: str, registry: Registry) -> list[Registration]:
+    """Return the parts that a kind stands for, of any family.
+
+    Raises:
+        ToolkitError: there is none.
+    """
+    family, colon, bare = kind.partition(":")
+    families = {registration.family for registration in registry.parts()}
+    if not colon or family not in families:  # `file:my_stage/jump` has no family in front
+        family, bare = "", kind
+    candidates = [registration for registration in registry.parts() if family in ("", registration.family)]
+    found = [
+        registration
+        for registration in candidates
+        if bare in (*registry.spellings(registration), registration.kind, registration.qualified_kind)
+    ]
+    if found:
+        return found
+    known = sorted({spelling for registration in candidates for spelling in registry.spellings(registration)})
+    troubles = "".join(f"; {provider.trouble}" for provider in registry.providers if provider.trouble)
+    raise ToolkitError(f"no {family or 'part'} is called '{bare}'{did_you_mean(bare, known)}; see ntm plugins{troubles}")
+
+
+def _print_page(page: dict[str, Any]) -> None:
+    from ntm_toolkit.cli.part_page import SIZES, as_yaml
+
+    provider = page["provider"]
+    made_by = " ".join(filter(None, (provider["distribution"], provider["version"])))
+    click.echo(f"{page['kind']}: a {page['family']} of {made_by}")
+    click.echo(f"written {' or '.join(page['spellings'])}; from {provider['file']}\n")
+    click.echo(page["description"] or "(no description)")
+    click.echo()
+    print_table(
+        ["field", "takes", "default", "what it is"],
+        [
+            (
+                field["name"],
+                field["takes"],
+                "(required)" if field["required"] else as_yaml(field["default"]),
+                field["description"],
+            )
+            for field in page["fields"]
+        ],
+    )
+    if page["declares"]:
+        click.echo(f"\nat {SIZES.slots} slots of width {SIZES.width}, with a hidden size of {SIZES.hidden}, it declares")
+        for name, declared in page["declares"].items():
+            click.echo(f"  {name}: {as_yaml(declared) if isinstance(declared, dict) else declared}")
+
+
+def _part(registration: Registration, registry: Registry) -> dict[str, Any]:
+    from ntm_toolkit.cli.part_page import summary
+
+    return {
+        "kind": registry.spellings(registration)[0],
+        "family": registration.family,
+        "description": summary(registration.part),
+        "qualified_kind": registration.qualified_kind,
+        "spellings": list(registry.spellings(registration)),
+        "plugin": registration.provider.name,
+    }
+
+
+def _plugin(provider: Provider) -> dict[str, Any]:
+    return {
+        "name": provider.name,
+        "distribution": provider.distribution,
+        "version": provider.version,
+        "origin": provider.origin,
+        "file": str(provider.file) if provider.file else None,
+        "sha256": provider.sha256,
+        "import_seconds": provider.import_seconds,
+        "imported": list(provider.imported),
+        "disabled": provider.disabled,
+        "broken": provider.broken,
+    }
+
+
+def _label(registration: Registration) -> str:
+    return registration.provider.label
+
+
+def _state(provider: Provider) -> str:
+    if provider.disabled:
+        return f"disabled by {provider.disabled}"
+    return f"broken: {provider.broken}" if provider.broken else "ok"
+
+

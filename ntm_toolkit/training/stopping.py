@@ -1,0 +1,89 @@
+"""When a model counts as solved: bounds on metrics over held-out sequences, all met at one evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from ntm_toolkit.parts import Task
+from ntm_toolkit.spec.errors import Problem, SpecError
+from ntm_toolkit.spec.experiment import EvaluationSpec, ExperimentSpec, StopRule
+from ntm_toolkit.training.evaluation import Row, evaluate
+from ntm_toolkit.training.trainer import Trainer
+
+_Setting = tuple[tuple[tuple[str, int], ...], int]
+
+
+class StopRules:
+    """The stop rules of an experiment, each setting of which is measured once for all rules about it.
+
+    Without rules, sequences as in training are measured all the same, for the record; then nothing counts as solved.
+    """
+
+    def __init__(self, spec: ExperimentSpec) -> None:
+        self._rules = spec.training.stop
+        self._evaluation = spec.evaluation
+        wanted = [_setting(rule) for rule in self._rules] or [((), spec.evaluation.sequences)]
+        self._settings = list(dict.fromkeys(wanted))
+
+    def __bool__(self) -> bool:
+        return bool(self._rules)
+
+    def measure(self, trainer: Trainer) -> list[Row]:
+        """Return what the model reaches at each setting that a rule is about, on the validation stream."""
+        rows = []
+        for axes, sequences in self._settings:
+            changes = {"settings": [dict(axes)], "sequences": sequences}
+            evaluation: EvaluationSpec = self._evaluation.model_copy(update=changes)
+            rows += evaluate(
+                trainer.model,
+                trainer.task,
+                evaluation,
+                device=trainer.device,
+                dtype=trainer.dtype,
+                stream="validation",
+            )
+        return rows
+
+    def hold(self, rows: Sequence[Row]) -> bool:
+        """Return whether there are rules and all of them are met by what `measure` returned."""
+        found = dict(zip(self._settings, rows, strict=True))
+        return bool(self._rules) and all(
+            found[_setting(rule)].mean[rule.metric] <= rule.at_most for rule in self._rules
+        )
+
+
+def check_measurable(spec: ExperimentSpec, task: Task) -> None:
+    """Find out before training, rather than at the first evaluation, what the task cannot measure.
+
+    Raises:
+        SpecError: an axis or a metric that the task does not have; all of them.
+    """
+    problems = []
+    for index, rule in enumerate(spec.training.stop):
+        path = f"training.stop.{index}"
+        try:
+            metrics = _metrics_of(task, rule.axes)
+        except ValueError as error:
+            problems.append(Problem(str(error), f"{path}.axes"))
+            continue
+        if rule.metric not in metrics:
+            has = ", ".join(metrics) or "none"
+            problems.append(Problem(f"the task has no metric '{rule.metric}'; it has {has}", f"{path}.metric"))
+    for index, axes in enumerate(spec.evaluation.settings):
+        try:
+            _metrics_of(task, axes)
+        except ValueError as error:
+            problems.append(Problem(str(error), f"evaluation.settings.{index}"))
+    if problems:
+        raise SpecError(problems)
+
+
+def _metrics_of(task: Task, axes: Mapping[str, int]) -> list[str]:
+    episodes = task.episodes(torch.Generator().manual_seed(0), 1, **axes)
+    return list(task.metrics(torch.zeros_like(episodes.targets), episodes))
+
+
+def _setting(rule: StopRule) -> _Setting:
+    return tuple(sorted(rule.axes.items())), rule.sequences
