@@ -141,5 +141,9 @@ def machines(draw: Any) -> NTMSpec:
         interface=draw(interfaces),
         heads=draw(groups(slots)),
         order=draw(st.sampled_from(["sequential", "simultaneous"])),
-        output=OutputSpec(sees=draw(st.sampled_from(["controller-and-reads", "controller"]))),
+        output=OutputSpec(
+            sees=draw(st.sampled_from(["controller-and-reads", "controller"])),
+            bias_scale=draw(st.sampled_from([0.0, 1.0])),
+            clamp=draw(st.sampled_from([None, 0.5])),
+        ),
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import importlib
+import sys
 import warnings
 from typing import Any
 
 import click
 
 from ntm_toolkit.cli.failures import report
-from ntm_toolkit.cli.session import plugin_options, session_of
+from ntm_toolkit.cli.session import Session, plugin_options, session_of
 from ntm_toolkit.spec.suggestions import did_you_mean
 from ntm_toolkit.version import __version__
 
@@ -64,18 +65,26 @@ class Application(click.Group):
         session.plugin_command = None if name in COMMANDS else name
         return name, command, args[1:]
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; an error becomes a message on standard error and an exit code."""
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run `ntm`; an error becomes a message on standard error and an exit code."""
+        session = extra.setdefault("obj", Session())
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             try:
-                return super().invoke(ctx)
-            except (click.exceptions.Exit, click.ClickException, click.Abort):
-                raise
-            except (Exception, KeyboardInterrupt) as error:
-                if isinstance(error, OSError) and error.errno == errno.EPIPE:
-                    raise  # click ends quietly when the reader of a pipe has gone
-                ctx.exit(report(error, session_of(ctx)))
+                return super().main(*args, **extra)
+            except Exception as error:  # one that arose before there was a command, such as in listing them for help
+                sys.exit(report(error, session))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; see `main`."""
+        try:
+            return super().invoke(ctx)
+        except (click.exceptions.Exit, click.ClickException, click.Abort):
+            raise
+        except (Exception, KeyboardInterrupt) as error:  # click would call Ctrl-C "Aborted!", with exit code 1
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise  # click ends quietly when the reader of a pipe has gone
+            ctx.exit(report(error, session_of(ctx)))
 
     def _own(self, name: str) -> click.Command:
         if name not in self.commands:

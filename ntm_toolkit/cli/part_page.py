@@ -10,7 +10,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ntm_toolkit.plugins import Registration, Registry
@@ -47,7 +47,8 @@ def summary(part: type[PartSpec]) -> str:
     """Return the first sentence of a part's description."""
     # Not inspect.getdoc: a part without a docstring would be described by its family's.
     first = " ".join((part.__doc__ or "").strip().split("\n\n")[0].split())
-    return re.split(r"(?<=[.!?])\s+(?=[A-Z])", first)[0]
+    # A full stop follows a character: `k . M(i)` is a product.
+    return re.split(r"(?<=\S[.!?])\s+(?=[A-Z])", first)[0]
 
 
 def _field(name: str, info: FieldInfo) -> dict[str, Any]:
@@ -130,11 +131,10 @@ def _declarations(part: type[PartSpec]) -> dict[str, Any]:
         return {}
     try:
         with plugin_code():
-            try:
-                example = part.model_validate({"addressing": []} if issubclass(part, HeadSpec) else {})
-            except ValidationError:
+            examples = part.examples()
+            if not examples:
                 return {"note": "what it declares depends on fields that it requires"}
-            return {name: value for name, value in _declared(example) if value}
+            return {name: value for name, value in _declared(examples[0]) if value}
     except PluginError as error:
         return {"note": f"it cannot be asked what it declares: {error}"}
 

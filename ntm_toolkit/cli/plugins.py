@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from ntm_toolkit.cli import exits
 from ntm_toolkit.cli.application import Application
-from ntm_toolkit.cli.output import print_json, print_table
+from ntm_toolkit.cli.output import count, print_json, print_table
 from ntm_toolkit.cli.session import debug_option, plugin_options, session_of
 from ntm_toolkit.plugins import Provider, Registration, Registry
 from ntm_toolkit.spec.errors import ToolkitError
 from ntm_toolkit.spec.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from ntm_toolkit.testing import Outcome, Report
 
 
 @click.group(
@@ -132,13 +138,57 @@ def new(name: str, one_file: bool) -> None:
     short_help="Check the laws of a plugin's parts.",
 )
 @click.argument("plugin", metavar="FILE|DISTRIBUTION")
+@click.option(
+    "--runtimes/--no-runtimes",
+    default=True,
+    show_default=True,
+    help="Whether all runtimes are compared, which takes some seconds for each part.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
 @plugin_options
 @click.pass_context
-def test(context: click.Context, plugin: str) -> None:
-    """Check that the parts of a plugin keep the laws: shapes, weightings, gradients, batch independence and so on."""
+def test(context: click.Context, plugin: str, runtimes: bool, as_json: bool) -> None:
+    """Check that the parts of a plugin keep the laws of their family, without a test being written.
+
+    A stage, for example: its shapes are those it declares, a weighting stays one, gradients are finite and right,
+    sequences and heads do not see each other, it is the identity at its neutral setting. A law that is broken is
+    printed with the smallest example.
+    """
     from ntm_toolkit.testing import check_plugin
 
-    raise NotImplementedError(check_plugin)
+    session = session_of(context)
+    if plugin.endswith(".py") or Path(plugin).is_dir():
+        plugin = session.add_plugin_file(Path(plugin))
+    show = _Shown()
+    reports = check_plugin(
+        session.registry(), plugin, runtimes=runtimes, progress=None if as_json else show.outcome
+    )
+    if as_json:
+        print_json([{**asdict(report), "passed": report.passed} for report in reports])
+    else:
+        show.summary(reports)
+    context.exit(exits.OK if all(report.passed for report in reports) else exits.FAILED)
+
+
+class _Shown:
+    """Prints the outcome of each law as soon as it is known, below the name of its part."""
+
+    def __init__(self) -> None:
+        self._part = ""
+
+    def outcome(self, part: str, outcome: Outcome) -> None:
+        if part != self._part:
+            click.echo(part)
+            self._part = part
+        click.echo("\n".join(f"  {line}" for line in outcome.lines()))
+
+    def summary(self, reports: Sequence[Report]) -> None:
+        unchecked = [report for report in reports if report.unchecked]
+        for report in unchecked:
+            click.echo(str(report))
+        broken = sum(len(report.failures) for report in reports)
+        checked = count(len(reports) - len(unchecked), "part")
+        click.echo(f"{checked} checked: {count(broken, 'law')} broken" if broken else f"{checked} checked: no law broken")
 
 
 def _registry_with_commands(context: click.Context) -> Registry:
@@ -177,7 +227,8 @@ def _print_page(page: dict[str, Any]) -> None:
 
     provider = page["provider"]
     made_by = " ".join(filter(None, (provider["distribution"], provider["version"])))
-    click.echo(f"{page['kind']}: a {page['family']} of {made_by}")
+    article = "an" if page["family"][0] in "aeiou" else "a"
+    click.echo(f"{page['kind']}: {article} {page['family']} of {made_by}")
     click.echo(f"written {' or '.join(page['spellings'])}; from {provider['file']}\n")
     click.echo(page["description"] or "(no description)")
     click.echo()

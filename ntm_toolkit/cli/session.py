@@ -25,6 +25,7 @@ class Session:
         disabled: names given with `--disable-plugin`.
         debug: whether errors come with their traceback.
         plugin_command: the command that runs, where a plugin added it.
+        loaded: the registry, once it has been needed.
     """
 
     plugin_files: list[Path] = field(default_factory=list)
@@ -32,35 +33,44 @@ class Session:
     disabled: list[str] = field(default_factory=list)
     debug: bool = False
     plugin_command: str | None = None
-    _registry: Registry | None = None
+    loaded: Registry | None = None
 
     def registry(self) -> Registry:
         """Return the parts of all plugins; they are loaded at the first call.
 
         Says on standard error which of the files given cannot be used, and which disabled names nothing has.
         """
-        if self._registry is None:
+        if self.loaded is None:
             from ntm_toolkit.plugins import load
 
-            self._registry = load(self.plugin_files, self.plugins_dir, self.disabled)
-            self._warn(self._registry)
-        return self._registry
-
-    @property
-    def loaded(self) -> Registry | None:
-        """The registry, if it has been needed."""
-        return self._registry
+            self.loaded = load(self.plugin_files, self.plugins_dir, self.disabled)
+            self._warn(self.loaded)
+        return self.loaded
 
     def add_plugins(self, name: str, value: Any) -> None:
         """Take the value of a plugin option; it adds to what was given before the command."""
-        if name == "plugin":
+        if name == "plugin_files":
             self.plugin_files += [file for file in value if file not in self.plugin_files]
         elif name == "plugins_dir" and value is not None:
             self.plugins_dir = value
-        elif name == "disable_plugin":
+        elif name == "disabled":
             self.disabled += value
         if value:
-            self._registry = None
+            self.loaded = None
+
+    def add_plugin_file(self, file: Path) -> str:
+        """Load a plugin file too, and return what the plugin is called."""
+        from ntm_toolkit.plugins.files import plugin_name
+
+        self.add_plugins("plugin_files", [file])
+        return plugin_name(file)
+
+    def plugin_words(self) -> list[str]:
+        """Return the options that load the same plugins in another call."""
+        words = [word for file in self.plugin_files for word in ("--plugin", str(file))]
+        if self.plugins_dir is not None:
+            words += ["--plugins-dir", str(self.plugins_dir)]
+        return words + [word for name in self.disabled for word in ("--disable-plugin", name)]
 
     def _warn(self, registry: Registry) -> None:
         # What is merely installed may be broken in silence; a file was asked for just now.
@@ -86,14 +96,16 @@ def plugin_options(command: Decorated) -> Decorated:
 
     for decorate in (
         debug_option,
-        option("--disable-plugin", multiple=True, metavar="NAME", help="Do not load this plugin (repeatable)."),
+        option("--disable-plugin", "disabled", multiple=True, metavar="NAME", help="Do not load this plugin (repeatable)."),
         option(
             "--plugins-dir",
+            metavar="DIR",
             type=click.Path(exists=True, file_okay=False, path_type=Path),
             help="Load every plugin file and package in this folder.",
         ),
         option(
             "--plugin",
+            "plugin_files",
             multiple=True,
             metavar="FILE",
             type=click.Path(exists=True, path_type=Path),

@@ -14,7 +14,7 @@ from ntm_toolkit.interface.specs import LinearSpec
 from ntm_toolkit.memory.specs import MatrixSpec
 from ntm_toolkit.plugins.hooks import hookimpl
 from ntm_toolkit.spec.declarations import Dims, Needs
-from ntm_toolkit.spec.families import ControllerSpec, HeadSpec, InterfaceSpec, MemorySpec, ModelSpec
+from ntm_toolkit.spec.families import ControllerSpec, HeadSpec, InterfaceSpec, MemorySpec, ModelSpec, StageSpec
 from ntm_toolkit.spec.parts import NamedPartSpec, PartSpec
 from ntm_toolkit.spec.strict import StrictModel
 
@@ -57,6 +57,16 @@ class NTMSpec(ModelSpec):
         "the memory as the step began, then all erases multiply and all adds sum.",
     )
     output: OutputSpec = OutputSpec()
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """A small machine with the paper's addressing and one head of each kind."""
+        from ntm_toolkit.addressing.specs import ContentSpec, InterpolateSpec, SharpenSpec, ShiftSpec
+        from ntm_toolkit.heads.specs import ReadSpec, WriteSpec
+
+        stages: list[StageSpec] = [ContentSpec(), InterpolateSpec(), ShiftSpec(), SharpenSpec()]
+        heads: list[HeadSpec] = [ReadSpec(addressing=stages), WriteSpec(addressing=stages)]
+        return [cls(memory=MatrixSpec(slots=5, width=3), controller=LSTMSpec(size=8), heads=heads)]
 
     def dims(self, inputs: int = 1, outputs: int = 1) -> Dims:
         """Return the sizes that the parts may know."""

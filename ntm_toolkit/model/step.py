@@ -131,7 +131,7 @@ class Step:
             lengths: the sequences' lengths (batch,), for stages to see.
             record: called with what each part produced.
         """
-        note = record or _ignore
+        note = _ignore if record is None else record
         machine = self.machine
         new: Flat = {"time": state["time"] + 1}
         output, kept = self._control(packed, inputs, state)

@@ -1,12 +1,14 @@
 """The `compile` runtime: `torch.compile` of the step, called once for each time step.
 
 The length of a sequence is outside of what is compiled, and the batch is a symbol in it, so neither causes a new
-compilation. What does, each once: a batch of 1 against larger ones, ragged against full sequences, with gradients
-against without, training against evaluation mode, and another device or dtype.
+compilation. What does, each once: a batch of 1 against larger ones, ragged against full sequences, training against
+evaluation mode, and another device or dtype. Without gradients steps run in eager: a training run's evaluations are few
+and of large batches, and compiling for them takes longer than it saves.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import shutil
@@ -36,7 +38,11 @@ def compiler_problem(device: torch.device) -> str | None:
 
 
 class CompiledLoop:
-    """Executes a compiled step; falls back to eager, with one warning, where compilation fails."""
+    """Executes a compiled step.
+
+    Args:
+        fall_back: where compilation fails, run in eager after one warning; otherwise raise.
+    """
 
     def __init__(self, *, fall_back: bool = True) -> None:
         self.fall_back = fall_back
@@ -45,24 +51,21 @@ class CompiledLoop:
 
     def __call__(self, step: StepFunction, steps: Steps) -> tuple[tuple[Tensor, ...], Tensors]:
         """Return each feature over all steps, (time, batch, size), and the state after the last."""
-        if self._failed:
+        if self._failed or not torch.is_grad_enabled():
             return EagerLoop()(step, steps)
         key = self._key(step, steps)
-        if key in self._compiled:
-            return _run(self._compiled[key], steps)
-        problem = compiler_problem(steps.inputs.device)
-        if problem is None:
-            compiled = _compile(step)
-            try:
+        try:
+            if key in self._compiled:
+                return _run(self._compiled[key], steps)
+            problem = compiler_problem(steps.inputs.device)
+            if problem is None:
+                self._compiled[key] = _compile(step)
                 with _quiet(), torch._functorch.config.patch(donated_buffer=False):
-                    result = _run(compiled, steps, first=True)
-            except Exception as error:
-                problem = f"torch.compile failed: {_first_line(error)}"
-                if not self.fall_back:
-                    raise
-            else:
-                self._compiled[key] = compiled
-                return result
+                    return _run(self._compiled[key], steps, first=True)
+        except Exception as error:  # of many kinds; where the step itself is at fault, eager says so below
+            if not self.fall_back:
+                raise
+            problem = f"torch.compile failed: {_first_line(error)}"
         if not self.fall_back:
             raise RuntimeError(problem)
         self._failed = True
@@ -70,18 +73,14 @@ class CompiledLoop:
         return EagerLoop()(step, steps)
 
     def _key(self, step: StepFunction, steps: Steps) -> tuple[Any, ...]:
-        grad = torch.is_grad_enabled()
-        needs = tuple(value.requires_grad for value in steps.packed.values()) if grad else ()
         machine = getattr(step, "machine", None)
         return (
             steps.inputs.shape[1] == 1,
             steps.active is None,
-            grad,
-            torch.is_inference_mode_enabled(),
             steps.inputs.device,
             steps.inputs.dtype,
-            needs,
             steps.inputs.requires_grad,
+            tuple(value.requires_grad for value in steps.packed.values()),
             getattr(machine, "training", None),
         )
 
@@ -89,11 +88,7 @@ class CompiledLoop:
         return CompiledLoop(fall_back=self.fall_back)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _fresh, (self.fall_back,)
-
-
-def _fresh(fall_back: bool) -> CompiledLoop:
-    return CompiledLoop(fall_back=fall_back)
+        return functools.partial(CompiledLoop, fall_back=self.fall_back), ()
 
 
 def _compile(step: StepFunction) -> Compiled:
@@ -129,7 +124,7 @@ def _run(compiled: Compiled, steps: Steps, *, first: bool = False) -> tuple[tupl
 def _start(value: Tensor) -> Tensor:
     """Return the first state as every later one will be: in memory of its own, and part of the graph."""
     value = value.clone(memory_format=torch.contiguous_format)
-    if torch.is_grad_enabled() and value.is_floating_point() and not value.requires_grad:
+    if value.is_floating_point() and not value.requires_grad:
         value.requires_grad_()
     return value
 

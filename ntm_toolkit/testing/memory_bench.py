@@ -10,16 +10,16 @@ from torch import Tensor, nn
 from ntm_toolkit.memory.specs import MatrixSpec
 from ntm_toolkit.model.specs import NTMSpec
 from ntm_toolkit.parts import HeadOutput, activate
-from ntm_toolkit.spec.declarations import Dims, Needs
+from ntm_toolkit.spec.declarations import Needs
 from ntm_toolkit.spec.families import HeadSpec, InitializerSpec, MemorySpec, TrackerSpec
 from ntm_toolkit.testing.bench import Bench, Sizes, Tensors, Wrap, as_called
 from ntm_toolkit.testing.laws import BrokenLaw
 from ntm_toolkit.testing.machines import small_machine
-from ntm_toolkit.testing.surroundings import Surroundings
+from ntm_toolkit.testing.surroundings import SurroundedBench, Surroundings
 from ntm_toolkit.testing.values import Draw, below
 
 
-class HeadBench(Bench[HeadSpec]):
+class HeadBench(SurroundedBench[HeadSpec]):
     """A group of heads: (weighting, fields, view) -> reads and the memory after its change."""
 
     regimes = (
@@ -31,13 +31,9 @@ class HeadBench(Bench[HeadSpec]):
         "raw fields of -50",
     )
 
-    def dims(self, sizes: Sizes) -> Dims:
-        """Return the sizes that the head may know, with the groups that it needs."""
-        return sizes.dims(self.spec.needs().groups)
-
-    def surroundings(self, sizes: Sizes) -> Surroundings:
-        """Return what the heads see beside their inputs."""
-        return Surroundings(self.spec.needs(), self.companions, sizes, self.dims(sizes))
+    def needs(self) -> Needs:
+        """Return what the head declares."""
+        return self.spec.needs()
 
     def build(self, sizes: Sizes) -> nn.Module:
         """Return the head's module."""
@@ -56,8 +52,7 @@ class HeadBench(Bench[HeadSpec]):
 
     def call(self, module: Any, inputs: Tensors, wrap: Wrap = as_called) -> dict[str, Tensor]:
         """Return the reads, and for a head that writes the memory after its change."""
-        batch, heads, slots = inputs["weighting"].shape
-        sizes = Sizes(batch, heads, slots, next(s.width for s in self.sizes if s.slots == slots))
+        sizes = self.sizes_of(inputs["weighting"])
         dims, surroundings = self.dims(sizes), self.surroundings(sizes)
         declared = self.spec.interface(dims)
         values = {name: activate(inputs[f"fields.{name}"], field.activation) for name, field in declared.items()}
@@ -101,19 +96,14 @@ class HeadBench(Bench[HeadSpec]):
         return self.spec.model_copy(update={"name": f"tested-{self.spec.name}"})
 
 
-class TrackerBench(Bench[TrackerSpec]):
+class TrackerBench(SurroundedBench[TrackerSpec]):
     """A tracker through one step: before the heads, after a write, after all groups."""
 
     regimes = ("ordinary numbers", "one-hot weightings", "an empty memory", "raw fields of 50", "raw fields of -50")
 
-    def dims(self, sizes: Sizes) -> Dims:
-        """Return the sizes that the tracker may know, with the groups that it needs."""
-        return sizes.dims(self.spec.needs().groups)
-
-    def surroundings(self, sizes: Sizes) -> Surroundings:
-        """Return what the tracker sees."""
-        needs = Needs(self.spec.needs().trackers, tuple(self.dims(sizes).groups))
-        return Surroundings(needs, self.companions, sizes, self.dims(sizes))
+    def needs(self) -> Needs:
+        """Return what the tracker declares."""
+        return self.spec.needs()
 
     def build(self, sizes: Sizes) -> nn.Module:
         """Return the tracker's module."""
@@ -133,8 +123,7 @@ class TrackerBench(Bench[TrackerSpec]):
 
     def call(self, module: Any, inputs: Tensors, wrap: Wrap = as_called) -> dict[str, Tensor]:
         """Return the state after each of the three calls."""
-        batch, heads, slots = inputs["weightings.read"].shape
-        sizes = Sizes(batch, heads, slots, next(s.width for s in self.sizes if s.slots == slots))
+        sizes = self.sizes_of(inputs["weightings.read"])
         dims = self.dims(sizes)
         view = self.surroundings(sizes).view(inputs, wrap)
         weightings = below("weightings", inputs)

@@ -10,16 +10,16 @@ from torch import Tensor, nn
 from ntm_toolkit.addressing.specs import ContentSpec
 from ntm_toolkit.model.specs import NTMSpec
 from ntm_toolkit.parts import MemoryView, activate
-from ntm_toolkit.spec.declarations import Dims, Needs
+from ntm_toolkit.spec.declarations import Needs
 from ntm_toolkit.spec.families import NormalizerSpec, SimilaritySpec, StageSpec
 from ntm_toolkit.testing.bench import Bench, Sizes, Tensors, Wrap, as_called
 from ntm_toolkit.testing.laws import BrokenLaw
 from ntm_toolkit.testing.machines import small_machine
-from ntm_toolkit.testing.surroundings import Surroundings
+from ntm_toolkit.testing.surroundings import SurroundedBench, Surroundings
 from ntm_toolkit.testing.values import Draw, below
 
 
-class StageBench(Bench[StageSpec]):
+class StageBench(SurroundedBench[StageSpec]):
     """A stage: (weighting, fields, view[, state]) -> weighting[, state]."""
 
     regimes = (
@@ -32,13 +32,9 @@ class StageBench(Bench[StageSpec]):
     )
     weightings = ("weighting",)
 
-    def dims(self, sizes: Sizes) -> Dims:
-        """Return the sizes that the stage may know, with the groups that it needs."""
-        return sizes.dims(self.spec.needs().groups)
-
-    def surroundings(self, sizes: Sizes) -> Surroundings:
-        """Return what the stage sees beside its inputs."""
-        return Surroundings(self.spec.needs(), self.companions, sizes, self.dims(sizes))
+    def needs(self) -> Needs:
+        """Return what the stage declares."""
+        return self.spec.needs()
 
     def build(self, sizes: Sizes) -> nn.Module:
         """Return the stage's module."""
@@ -72,14 +68,14 @@ class StageBench(Bench[StageSpec]):
 
     def values(self, inputs: Tensors) -> dict[str, Tensor]:
         """Return the fields' values, after their activations."""
-        declared = self.spec.interface(self.dims(self._sizes_of(inputs)))
+        declared = self.spec.interface(self.dims(self.sizes_of(inputs["weighting"])))
         return {name: activate(inputs[f"fields.{name}"], field.activation) for name, field in declared.items()}
 
     def call_with_values(
         self, module: Any, inputs: Tensors, values: Tensors, wrap: Wrap = as_called
     ) -> dict[str, Tensor]:
         """Return what the stage makes of fields that have those values."""
-        sizes = self._sizes_of(inputs)
+        sizes = self.sizes_of(inputs["weighting"])
         declared = self.spec.state(self.dims(sizes))
         view = self.surroundings(sizes).view(inputs, wrap)
         fields = wrap("fields", values)
@@ -107,10 +103,14 @@ class StageBench(Bench[StageSpec]):
         }
 
     def headwise(self, sizes: Sizes) -> tuple[str, ...] | None:
-        """Return what has a head axis; heads may differ where the stage owns tensors, state or noise."""
+        """Return what has a head axis; heads may differ where the stage owns tensors, state or noise, or consults a group.
+
+        A stage that consults another group may pair its own heads with that group's.
+        """
         dims = self.dims(sizes)
         module = self.made(sizes)
-        if self.spec.state(dims) or self.spec.noise(dims) or [*module.parameters(), *module.buffers()]:
+        owns = self.spec.state(dims) or self.spec.noise(dims) or [*module.parameters(), *module.buffers()]
+        if owns or self.spec.needs().groups:
             return None
         return ("weighting", "previous", *(f"fields.{name}" for name in self.spec.interface(dims)))
 
@@ -125,12 +125,8 @@ class StageBench(Bench[StageSpec]):
 
     def _machine(self, reading: list[StageSpec], writing: list[StageSpec]) -> NTMSpec:
         return small_machine(
-            self.sizes[-1], reading=reading, writing=writing, needs=self.spec.needs(), companions=self.companions
+            self.sizes[-1], reading=reading, writing=writing, needs=self.needs(), companions=self.companions
         )
-
-    def _sizes_of(self, inputs: Tensors) -> Sizes:
-        batch, heads, slots = inputs["weighting"].shape
-        return Sizes(batch, heads, slots, next(s.width for s in self.sizes if s.slots == slots))
 
 
 class SimilarityBench(Bench[SimilaritySpec]):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -13,8 +14,10 @@ from ntm_toolkit.parts import MemoryView, View, activate, initial_tensors
 from ntm_toolkit.spec.declarations import Dims, Needs
 from ntm_toolkit.spec.families import MemorySpec, TrackerSpec
 from ntm_toolkit.spec.parts import PartSpec
-from ntm_toolkit.testing.bench import Sizes, Tensors, Wrap, as_called, tracker_among
+from ntm_toolkit.testing.bench import Bench, Sizes, Tensors, Wrap, as_called, tracker_among
 from ntm_toolkit.testing.values import Draw, below
+
+P = TypeVar("P", bound=PartSpec)
 
 
 class Surroundings:
@@ -93,6 +96,33 @@ class Surroundings:
             time=inputs["time"],
             noise=wrap("view.noise", below("noise", inputs)),
         )
+
+
+class SurroundedBench(Bench[P]):
+    """The bench of a part that sees a view."""
+
+    def __init__(self, spec: P, companions: Sequence[PartSpec] = ()) -> None:
+        super().__init__(spec, companions)
+        self._surroundings: dict[Sizes, Surroundings] = {}
+
+    @abstractmethod
+    def needs(self) -> Needs:
+        """Return the trackers and groups that the part sees."""
+
+    def dims(self, sizes: Sizes) -> Dims:
+        """Return the sizes that the part may know, with the groups that it needs."""
+        return sizes.dims(self.needs().groups)
+
+    def surroundings(self, sizes: Sizes) -> Surroundings:
+        """Return what the part sees beside its inputs."""
+        if sizes not in self._surroundings:
+            self._surroundings[sizes] = Surroundings(self.needs(), self.companions, sizes, self.dims(sizes))
+        return self._surroundings[sizes]
+
+    def sizes_of(self, weighting: Tensor) -> Sizes:
+        """Return the sizes of inputs that have a weighting (batch, heads, slots)."""
+        batch, heads, slots = weighting.shape
+        return Sizes(batch, heads, slots, next(sizes.width for sizes in self.sizes if sizes.slots == slots))
 
 
 def memory_among(companions: Sequence[PartSpec], sizes: Sizes) -> MemorySpec:

@@ -19,10 +19,15 @@ class Interruption:
 
     A second raises `KeyboardInterrupt` wherever the program is. Outside of the main thread, where Python delivers no
     signals, they stay as they are.
+
+    Attributes:
+        requested: whether a signal has come.
+        signal: the number of the first.
     """
 
     def __init__(self) -> None:
         self.requested = False
+        self.signal: int | None = None
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -47,4 +52,4 @@ class Interruption:
     def _received(self, number: int, frame: FrameType | None) -> None:
         if self.requested:
             raise KeyboardInterrupt
-        self.requested = True
+        self.requested, self.signal = True, number

@@ -248,6 +248,7 @@ class _Session:
             message=message,
             finding=finding,
             folder=None if self._folder is None else self._folder.path,
+            signal=self._interruption.signal if because == "interrupted" else None,
         )
         if self._folder is not None:
             self._folder.write_outcome(outcome.as_json())

@@ -28,6 +28,7 @@ class Outcome:
         message: what a user should know beside, such as where a value that is not finite arose.
         finding: that place, as plain data.
         folder: where the run is kept.
+        signal: the number of the signal that interrupted it.
     """
 
     solved: bool
@@ -40,6 +41,7 @@ class Outcome:
     message: str | None = None
     finding: Mapping[str, Any] | None = None
     folder: Path | None = None
+    signal: int | None = None
 
     @property
     def finished(self) -> bool:
@@ -57,6 +59,7 @@ class Outcome:
             "seconds": self.seconds,
             "message": self.message,
             "finding": None if self.finding is None else dict(self.finding),
+            "signal": self.signal,
         }
 
     @classmethod

@@ -115,6 +115,18 @@ class RunFolder:
         return not names or (names == {RUN} and self._is_record(self._read_json(RUN)))
 
     @property
+    def is_training(self) -> bool:
+        """Whether a process trains the run now; always False where there are no such locks."""
+        if fcntl is None or not (self.path / LOCK).is_file():
+            return False
+        with reporting("read it", self.path / LOCK), (self.path / LOCK).open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    @property
     def checkpoints(self) -> Path:
         """The folder of checkpoints."""
         return self.path / CHECKPOINTS

@@ -356,7 +356,8 @@ class ReferenceMachine:
                 if head.kind == "read":
                     weight = self.parameters[f"output.weights.reads.{head.name}.weight"]
                     output = output + weight @ torch.cat(state[f"{head.name}.reads"])
-        return output
+        bound = self.spec.output.clamp
+        return output if bound is None else output.clamp(-bound, bound)
 
 
 def run_batch(

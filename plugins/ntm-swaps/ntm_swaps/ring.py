@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
-from ntm_toolkit.parts import Stage, Tensors, View
-from ntm_toolkit.spec import Dims
 from torch import Tensor, nn
 
 from ntm_swaps.specs import JumpSpec, ScalarShiftSpec
+from ntm_toolkit.parts import Stage, Tensors, View
+from ntm_toolkit.spec import Dims
 
 
 def moved(weighting: Tensor, offset: Tensor) -> Tensor:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ntm_toolkit.parts import MemoryView, Similarity
 from torch import Tensor
+
+from ntm_toolkit.parts import MemoryView, Similarity
 
 
 def squared_row_norms(memory: MemoryView) -> Tensor:

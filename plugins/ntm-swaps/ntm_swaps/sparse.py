@@ -8,10 +8,10 @@ every point, so tau is then computed once more from it alone: plain autograd of 
 from __future__ import annotations
 
 import torch
-from ntm_toolkit.parts import Normalizer
 from torch import Tensor
 
 from ntm_swaps.specs import TopKSpec
+from ntm_toolkit.parts import Normalizer
 
 
 class Sparsemax(Normalizer):

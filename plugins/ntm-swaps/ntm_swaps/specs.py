@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from pydantic import Field as PydanticField
+
 from ntm_toolkit import hookimpl
 from ntm_toolkit.spec import Count, Dims, Field, NormalizerSpec, PartSpec, SimilaritySpec, StageSpec
-from pydantic import Field as PydanticField
 
 if TYPE_CHECKING:
     from ntm_toolkit import parts

@@ -7,10 +7,11 @@ from collections.abc import Callable
 import pytest
 import torch
 from hypothesis import settings
+from torch import Tensor
+
 from ntm_toolkit.memory.specs import MatrixSpec
 from ntm_toolkit.parts import MemoryView, View
 from ntm_toolkit.spec import Dims
-from torch import Tensor
 
 # The first example of a test may wait for torch to warm up. A profile without a deadline stays as it is.
 if settings().deadline is not None:

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ntm_swaps.ring import moved
 from ntm_swaps.specs import JumpSpec, ScalarShiftSpec
+from torch import Tensor
+
 from ntm_toolkit.parts import View
 from ntm_toolkit.spec import Dims
-from torch import Tensor
 
 ViewOf = Callable[[Tensor, Tensor], View]
 seeds, sizes = st.integers(0, 2**32), st.integers(1, 9)
@@ -47,9 +48,7 @@ def reference(weighting: list[float], offset: float) -> list[float]:
 def test_moving_is_the_papers_convolution(seed: int, slots: int, scale: float) -> None:
     """6.7 is .3 of a shift by 6 and .7 of one by 7; below 0 and beyond N it goes around the ring."""
     weighting, offsets = weighting_of(seed, slots), offsets_of(seed, scale)
-    expected = [
-        [reference(weighting[b, h].tolist(), float(offsets[b, h])) for h in range(3)] for b in range(2)
-    ]
+    expected = [[reference(weighting[b, h].tolist(), float(offsets[b, h])) for h in range(3)] for b in range(2)]
     torch.testing.assert_close(moved(weighting, offsets), torch.tensor(expected, dtype=torch.float64))
 
 
@@ -100,7 +99,9 @@ def test_a_range_bounds_the_offset(view_of: ViewOf) -> None:
     spec = ScalarShiftSpec(range=2)
     assert spec.interface(dims(5))["offset"].activation == "tanh"
     weighting = weighting_of(0, 5)
-    after = spec.build(dims(5))(weighting, {"offset": torch.ones(2, 3, 1).double()}, view_of(torch.zeros(2, 5, 2), weighting))
+    after = spec.build(dims(5))(
+        weighting, {"offset": torch.ones(2, 3, 1).double()}, view_of(torch.zeros(2, 5, 2), weighting)
+    )
     torch.testing.assert_close(after, weighting.roll(2, -1))
 
 

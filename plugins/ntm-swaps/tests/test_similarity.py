@@ -9,8 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from ntm_swaps.similarity import DotProduct, NegativeDistance, squared_row_norms
-from ntm_toolkit.parts import Similarity, View
 from torch import Tensor
+
+from ntm_toolkit.parts import Similarity, View
 
 ViewOf = Callable[[Tensor, Tensor], View]
 BOTH = [DotProduct(), NegativeDistance()]

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ntm_swaps.sparse import Entmax15, Sparsemax, TopK
 from ntm_swaps.specs import TopKSpec
-from ntm_toolkit.parts import Normalizer
 from torch import Tensor
+
+from ntm_toolkit.parts import Normalizer
 
 SPARSE: list[Normalizer] = [Sparsemax(), Entmax15()]
 ALL = [*SPARSE, TopK(TopKSpec(k=1))]
@@ -86,9 +87,7 @@ def test_slots_have_no_order(normalizer: Normalizer, seed: int, slots: int, scal
 
 @each
 @drawn_scores
-def test_heads_and_batch_elements_are_independent(
-    normalizer: Normalizer, seed: int, slots: int, scale: float
-) -> None:
+def test_heads_and_batch_elements_are_independent(normalizer: Normalizer, seed: int, slots: int, scale: float) -> None:
     """Each row of scores is normalised as if it were alone."""
     scores = scores_of(seed, slots, scale)
     together = normalizer(scores)

@@ -6,11 +6,22 @@ import subprocess
 import sys
 from pathlib import Path
 
-import ntm_toolkit
 import pytest
 import torch
+from ntm_swaps.specs import (
+    DotProductSpec,
+    Entmax15Spec,
+    JumpSpec,
+    NegativeDistanceSpec,
+    ScalarShiftSpec,
+    SparsemaxSpec,
+    TopKSpec,
+)
+
+import ntm_toolkit
 from ntm_toolkit.plugins import Registry, load
-from ntm_toolkit.spec import SpecError
+from ntm_toolkit.spec import PartSpec, SpecError
+from ntm_toolkit.testing import assert_laws
 
 SPEC = Path(__file__).parents[1] / "specs" / "swaps.yaml"
 KINDS = {
@@ -18,6 +29,18 @@ KINDS = {
     "normalizer": {"sparsemax", "entmax15", "top-k"},
     "stage": {"scalar-shift", "jump"},
 }
+
+LAWFUL = [
+    DotProductSpec(),
+    NegativeDistanceSpec(),
+    SparsemaxSpec(),
+    Entmax15Spec(),
+    TopKSpec(k=2),
+    ScalarShiftSpec(),
+    ScalarShiftSpec(range=2),
+    JumpSpec(),
+    JumpSpec(distance="emitted"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +57,12 @@ def test_every_part_is_registered_by_this_distribution(registry: Registry) -> No
     assert provided == KINDS
 
 
+@pytest.mark.parametrize("part", LAWFUL, ids=repr)
+def test_the_toolkits_laws_hold(part: PartSpec) -> None:
+    """Each part, in each of its forms, keeps all laws of its family."""
+    assert_laws(part)
+
+
 def test_the_specs_are_free_of_torch() -> None:
     """Listing and validating parts does not wait for torch."""
     code = "import sys, ntm_swaps.specs; sys.exit('torch' in sys.modules)"
@@ -42,7 +71,9 @@ def test_the_specs_are_free_of_torch() -> None:
 
 def test_the_shipped_spec_trains(registry: Registry) -> None:
     """A few updates on one batch of the spec's task lower its loss, and every parameter has a finite gradient."""
-    spec = ntm_toolkit.load_spec(SPEC, ["model.memory.slots=12", "task.length.max=4", "runtime=eager"], registry=registry)
+    spec = ntm_toolkit.load_spec(
+        SPEC, ["model.memory.slots=12", "task.length.max=4", "runtime=eager"], registry=registry
+    )
     model, task = ntm_toolkit.build(spec), spec.task.build()
     optimizer = torch.optim.Adam(model.parameters(), 1e-2)
     episodes = task.episodes(torch.Generator().manual_seed(0), 4)
@@ -73,6 +104,15 @@ def test_compiling_the_step_changes_nothing(registry: Registry) -> None:
         results.append([outputs.detach(), *(parameter.grad for parameter in model.parameters())])
     for eager, compiled in zip(*results, strict=True):
         torch.testing.assert_close(compiled, eager, atol=1e-10, rtol=1e-8)
+
+
+def test_the_shipped_spec_makes_a_run(registry: Registry, tmp_path: Path) -> None:
+    """`train` takes it from its file to its outcome, evaluation included."""
+    changes = ["training.sequences=8", "task.length.max=3", "evaluation.sequences=2", "runtime=eager"]
+    spec = ntm_toolkit.load_spec(SPEC, changes, registry=registry)
+    outcome = ntm_toolkit.train(spec, tmp_path / "run", registry=registry)
+    assert outcome.sequences == 8
+    assert outcome.message is None
 
 
 def test_every_normalizer_and_similarity_has_its_place_in_yaml(registry: Registry) -> None:

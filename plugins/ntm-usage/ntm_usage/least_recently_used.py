@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-from ntm_toolkit.parts import Stage, Tensors, View
 from torch import Tensor
 
+from ntm_toolkit.parts import Stage, Tensors, View
 from ntm_usage.specs import LeastRecentlyUsedSpec
 
 

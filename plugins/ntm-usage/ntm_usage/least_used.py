@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from ntm_toolkit.parts import Stage, Tensors, Tracker, View
 from torch import Tensor
 
+from ntm_toolkit.parts import Stage, Tensors, Tracker, View
 from ntm_usage.specs import LeastUsedAccessSpec, LeastUsedSpec
 
 
@@ -44,11 +44,16 @@ class LeastUsedAccess(Stage):
         """Return w^w (batch, heads, slots)."""
         heads = weighting.shape[1]
         rank = view.trackers[self.tracker]["rank"][:, None, :]
+        # Ranks are whole numbers in a floating dtype, so they are compared half-way between them.
         if self.one_each:
-            least = (rank == torch.arange(heads, device=rank.device)[:, None]).to(weighting.dtype)
+            head = torch.arange(heads, dtype=rank.dtype, device=rank.device)[:, None]
+            least = ((rank - head).abs() < 0.5).to(weighting.dtype)
         else:
-            least = (rank < heads).to(weighting.dtype) / heads
-        return torch.lerp(least, view.groups[self.group], fields["gate"])
+            least = (rank < heads - 0.5).to(weighting.dtype) / heads
+        there = view.groups[self.group]
+        if there.shape[1] != heads:
+            there = there.mean(dim=1, keepdim=True)
+        return torch.lerp(least, there, fields["gate"])
 
 
 def ranks(usage: Tensor) -> Tensor:

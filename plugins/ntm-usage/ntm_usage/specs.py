@@ -7,11 +7,12 @@ sampled addressing from dynamic Neural Turing Machines (Gulcehre et al. 2016).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field as PydanticField
 
 from ntm_toolkit import hookimpl
 from ntm_toolkit.spec import Dims, Field, Needs, Noise, PartSpec, StageSpec, StateTensor, TrackerSpec
-from pydantic import Field as PydanticField
 
 if TYPE_CHECKING:
     from ntm_toolkit import parts
@@ -26,6 +27,7 @@ class LeastUsedSpec(TrackerSpec):
     so on, slots of equal usage in their order. The paper's w^lu is 1 where the rank is below n. No gradient flows.
     """
 
+    differentiable: ClassVar[bool] = False  # no gradient flows into usage
     kind: Literal["least-used"] = "least-used"
     decay: Share = PydanticField(default=0.95, description="gamma: how much of a slot's usage stays at each step.")
     groups: list[str] | None = PydanticField(
@@ -53,7 +55,8 @@ class LeastUsedAccessSpec(StageSpec):
     Write where was read at the step before (to update), or where nothing of use is (to allocate). The incoming
     weighting is not used. In the paper all heads have one w^lu, which is 1 at each of the n least used slots, so that a
     weighting sums to more than 1; here `even` gives each of the n slots 1/n of it, and `one-each` gives each head a
-    slot of its own, which is the paper's wherever there is one head.
+    slot of its own, which is the paper's wherever there is one head. Head h goes where head h of the other group has
+    been if both groups have as many; otherwise w^r_{t-1} is the mean of the other group's heads.
     """
 
     kind: Literal["least-used-access"] = "least-used-access"
@@ -74,15 +77,9 @@ class LeastUsedAccessSpec(StageSpec):
         return Needs(trackers=(self.tracker,), groups=(self.group,))
 
     def check(self, dims: Dims) -> None:
-        """Refuse a group whose heads cannot be paired with these, and more heads than slots."""
-        count = dims.groups.get(self.group, 1)
-        if count not in (1, dims.heads):
-            raise ValueError(
-                f"each of the {dims.heads} heads goes where one of '{self.group}' has read, and that group has {count}; "
-                f"give both the same count, or '{self.group}' a count of 1"
-            )
+        """Refuse more heads than there are slots to allocate."""
         if dims.heads > dims.slots:
-            raise ValueError(f"{dims.heads} heads allocate {dims.heads} slots, and the memory has {dims.slots}")
+            raise ValueError(f"{dims.heads} heads allocate {dims.heads} slots, and the memory has only {dims.slots}")
 
     def build(self, dims: Dims) -> parts.Stage:
         """Return the module that computes it."""
@@ -142,6 +139,11 @@ class GumbelSpec(StageSpec):
     epsilon: Annotated[float, PydanticField(gt=0, le=1)] = PydanticField(
         default=1e-16, description="Added to the weighting, whose logarithm is taken."
     )
+
+    @property
+    def differentiable(self) -> bool:  # type: ignore[override]
+        """Straight-through, its gradient is the relaxed sample's instead of its own."""
+        return not self.straight_through
 
     def noise(self, dims: Dims) -> Mapping[str, Noise]:
         """G for each head and slot, in training only."""

@@ -1,0 +1,193 @@
+"""`ntm train`: from a spec to a trained machine and the folder that holds all that the run left."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ntm_toolkit.cli import exits
+from ntm_toolkit.cli.output import count, print_json
+from ntm_toolkit.cli.session import Session, plugin_options, session_of
+
+if TYPE_CHECKING:
+    from ntm_toolkit.spec.experiment import ExperimentSpec
+    from ntm_toolkit.training.outcome import Outcome
+    from ntm_toolkit.training.progress import Progress
+
+RUNS = Path("runs")
+FIGURE = "figure.png"
+
+
+@click.command(
+    epilog="Example: ntm train copy -o training.seed=3 -o model.memory.slots=64\n\n"
+    "Example: ntm train my.yaml --plugin my_stage.py --run runs/mine --resume",
+    short_help="Train a spec.",
+)
+@click.argument("spec")
+@click.option(
+    "-o",
+    "overrides",
+    multiple=True,
+    metavar="PATH=VALUE",
+    help="Change the spec, as in training.seed=3 (repeatable, applied in order).",
+)
+@click.option(
+    "--run",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Keep the run in this folder.  [default: runs/SPEC-SEED-N, N the first free number]",
+)
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with the run in the folder, or begin where there is none. Without --run: with the last of SPEC and "
+    "its seed.",
+)
+@click.option("--inexact", is_flag=True, help="Go on even where something changed that can change the result's bits.")
+@click.option("--require-solved", is_flag=True, help="Exit with code 3 unless the stop rules hold in the end.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
+@plugin_options
+@click.pass_context
+def command(
+    context: click.Context,
+    spec: str,
+    overrides: tuple[str, ...],
+    folder: Path | None,
+    resume: bool,
+    inexact: bool,
+    require_solved: bool,
+    as_json: bool,
+) -> None:
+    """Train the model that SPEC states, and evaluate it.
+
+    SPEC is a YAML file, or the name of a shipped spec, such as copy. Training ends when the spec's stop rules hold or
+    its budget is used up. Ctrl-C saves a checkpoint first; --resume then goes on to the very same result.
+    """
+    from ntm_toolkit.experiments import load_spec
+
+    session = session_of(context)
+    registry = session.registry()
+    experiment = load_spec(spec, overrides, registry=registry)
+    if require_solved and not experiment.training.stop:
+        raise click.UsageError(
+            f"--require-solved: {spec} has no stop rules under training.stop, so nothing in it says what solved is",
+            context,
+        )
+    folder = _folder(spec, experiment.training.seed, resume) if folder is None else folder
+
+    from ntm_toolkit.training.loop import train
+
+    with closing(_progress()) as progress:
+        progress.message(f"run: {folder}")
+        outcome = train(
+            experiment, folder, resume=resume, inexact=inexact, registry=registry, progress=progress
+        )
+    figure = _figure(experiment, folder) if outcome.evaluation else None
+    if as_json:
+        evaluation = [row.as_json() for row in outcome.evaluation]
+        print_json(
+            {**outcome.as_json(), "evaluation": evaluation, "folder": str(folder), "figure": figure and str(figure)}
+        )
+    else:
+        _print_outcome(outcome, folder, figure)
+    if outcome.stopped_because == "interrupted":
+        click.echo(f"go on with: {_resume_command(spec, overrides, folder, session)}", err=True)
+    context.exit(_exit_code(outcome, require_solved))
+
+
+def _folder(spec: str, seed: int, resume: bool) -> Path:
+    """Return the folder of a new run, made at once so that no other process takes it; or the last one, to resume it."""
+    stem = f"{Path(spec).stem}-{seed}"
+    taken = [int(path.name.rpartition("-")[2]) for path in RUNS.glob(f"{stem}-*") if _is_numbered(path, stem)]
+    if resume and taken:
+        return RUNS / f"{stem}-{max(taken)}"
+    number = max(taken, default=0) + 1
+    while True:
+        folder = RUNS / f"{stem}-{number}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
+
+
+def _is_numbered(path: Path, stem: str) -> bool:
+    return path.name.removeprefix(f"{stem}-").isdecimal()
+
+
+def _progress() -> Progress:
+    if sys.stderr.isatty():
+        from ntm_toolkit.cli.progress import Bar
+
+        return Bar()
+    from ntm_toolkit.training.progress import PlainLines
+
+    return PlainLines(sys.stderr)
+
+
+def _figure(spec: ExperimentSpec, folder: Path) -> Path | None:
+    """Draw what the trained model does with one episode; a figure that fails costs a warning, never the run."""
+    path = folder / FIGURE
+    try:
+        from ntm_toolkit.cli.trained import trained_model
+        from ntm_toolkit.trace.figures import write_run_figure
+
+        write_run_figure(trained_model(spec, folder), spec, path)
+    except Exception as error:
+        click.echo(f"warning: the figure could not be drawn: {type(error).__name__}: {error}", err=True)
+        return None
+    return path
+
+
+def _print_outcome(outcome: Outcome, folder: Path, figure: Path | None) -> None:
+    from ntm_toolkit.cli.measurements import print_evaluation
+    from ntm_toolkit.cli.progress import duration
+
+    if outcome.evaluation:
+        print_evaluation(outcome.evaluation)
+        click.echo()
+    click.echo(f"{_said(outcome)} ({count(outcome.sequences, 'sequence')}, {duration(outcome.seconds)})")
+    click.echo(f"run: {folder} (spec.yaml, metrics.jsonl, checkpoints/, outcome.json)")
+    if figure is not None:
+        click.echo(f"figure: {figure}")
+    if outcome.evaluation:
+        click.echo(f"evaluate it at other settings: ntm eval {folder} -o evaluation.sequences=1000")
+
+
+def _said(outcome: Outcome) -> str:
+    match outcome.stopped_because:
+        case "solved":
+            return "solved: the stop rules hold"
+        case "budget" if outcome.validation:
+            return "the budget is used up and the stop rules do not hold: not solved"
+        case "budget":
+            return "the budget is used up"
+        case "interrupted":
+            return "interrupted; a checkpoint is saved"
+    return "stopped: a value is not finite"
+
+
+def _exit_code(outcome: Outcome, require_solved: bool) -> int:
+    match outcome.stopped_because:
+        case "interrupted":
+            return exits.TERMINATED if outcome.signal == signal.SIGTERM else exits.INTERRUPTED
+        case "non-finite":
+            return exits.NON_FINITE
+    return exits.NOT_SOLVED if require_solved and not outcome.solved else exits.OK
+
+
+def _resume_command(spec: str, overrides: Sequence[str], folder: Path, session: Session) -> str:
+    words: list[Any] = ["ntm", "train", spec]
+    for override in overrides:
+        words += ["-o", override]
+    words += ["--run", folder, "--resume"]
+    return shlex.join([*map(str, words), *session.plugin_words()])

@@ -1,0 +1,128 @@
+"""Values that are not finite: training stops, keeps the state before, and names head, stage and step."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ntm_toolkit.plugins import load
+from ntm_toolkit.spec.experiment import ClipSpec, ExperimentSpec
+from ntm_toolkit.spec.families import StageSpec
+from ntm_toolkit.training import checkpoint
+from ntm_toolkit.training.loop import train
+from ntm_toolkit.training.specs import SGDSpec
+
+Tiny = Callable[..., ExperimentSpec]
+
+SPOIL = '''
+from typing import Literal
+import torch
+from ntm_toolkit.parts import Stage
+from ntm_toolkit.plugins import hookimpl
+from ntm_toolkit.spec.declarations import Field
+from ntm_toolkit.spec.families import StageSpec
+
+
+class SpoilSpec(StageSpec):
+    """Leaves the weighting as it is, but for what goes wrong at one step."""
+    kind: Literal["spoil"] = "spoil"
+    what: Literal["weighting", "gradient"] = "weighting"
+    step: int = 3
+
+    def interface(self, dims):
+        return {"doubt": Field(1)}
+
+    def build(self, dims):
+        return Spoil(self)
+
+
+class Spoil(Stage):
+    def __init__(self, spec):
+        super().__init__()
+        self.spec = spec
+
+    def forward(self, weighting, fields, view):
+        now = (view.time == self.spec.step).view(-1, 1, 1)
+        if self.spec.what == "weighting":
+            return torch.where(now, torch.inf, weighting)
+        # The root of 0 has an infinite slope: 0 now, and no number going backwards.
+        return weighting + torch.where(now, (0 * fields["doubt"]).abs().sqrt(), 0)
+
+
+@hookimpl
+def ntm_register_parts():
+    return [SpoilSpec]
+'''
+
+
+@pytest.fixture
+def spoil(tmp_path: Path) -> tuple[Any, Callable[..., StageSpec]]:
+    """A registry with a plugin file's stage that goes wrong at one step, and that stage."""
+    file = tmp_path / "spoil.py"
+    file.write_text(SPOIL)
+    registry = load(files=[file], entry_points=False)
+    part = registry.part(StageSpec, "spoil")
+    return registry, part  # type: ignore[return-value]
+
+
+def test_an_infinite_weighting_is_named_by_head_stage_and_step(spoil: Any, tiny: Tiny, tmp_path: Path) -> None:
+    """The outcome says which head's which stage at which step, and the checkpoint holds the state before."""
+    registry, stage = spoil
+    spec = tiny(stage(), optimizer=SGDSpec())
+    outcome = train(spec, tmp_path / "run", registry=registry)
+    assert outcome.stopped_because == "non-finite"
+    assert outcome.finding is not None
+    assert outcome.finding["path"] == "model.heads.read.addressing.spoil"
+    assert outcome.finding["step"] == 3
+    assert outcome.message is not None
+    assert "head 'read', stage 'spoil'" in outcome.message
+    kept, wrong = checkpoint.newest(tmp_path / "run" / "checkpoints")
+    assert kept is not None
+    assert wrong == []
+    assert kept.sequences == outcome.sequences
+    assert all(torch.isfinite(tensor).all() for tensor in kept.weights.values())
+    assert json.loads((tmp_path / "run" / "outcome.json").read_text())["finding"]["step"] == 3
+    again = train(spec, tmp_path / "run", registry=registry, resume=True)
+    assert again == outcome
+
+
+def test_the_state_before_is_that_of_the_updates_before(spoil: Any, tiny: Tiny, tmp_path: Path) -> None:
+    """A value that arises late is met after the same updates as in a run that ended just before."""
+    registry, stage = spoil
+    # Lengths are 1 to 4, so an episode with a ninth step comes only when a 4 is drawn.
+    late = train(tiny(stage(step=8), batch=1), tmp_path / "late", registry=registry)
+    assert late.stopped_because == "non-finite"
+    assert late.sequences > 0
+    train(tiny(stage(step=8), batch=1, sequences=late.sequences), tmp_path / "before", registry=registry)
+    one, two = (checkpoint.newest(tmp_path / name / "checkpoints")[0] for name in ("late", "before"))
+    assert one is not None
+    assert two is not None
+    assert one.sequences == two.sequences
+    assert all(torch.equal(one.weights[name], two.weights[name]) for name in two.weights)
+
+
+def test_a_gradient_alone_is_named_by_parameter(spoil: Any, tiny: Tiny) -> None:
+    """Where only gradients are not finite, the finding says so, with the parameter's path and the step."""
+    _, stage = spoil
+    outcome = train(tiny(stage(what="gradient"), clip=ClipSpec(value=10.0)))
+    assert outcome.stopped_because == "non-finite"
+    finding = outcome.finding
+    assert finding is not None
+    assert finding["where"] == "gradient"
+    assert finding["path"].startswith("model.")
+    assert finding["step"] == 3
+    assert "all values are finite; the gradient of" in finding["message"]
+    assert "field 'doubt' of stage 'spoil'" in finding["message"]
+
+
+def test_parameters_that_run_away_are_found(tiny: Tiny) -> None:
+    """A learning rate far too high ends as non-finite, or in parameters that are named, not in a traceback."""
+    outcome = train(tiny(optimizer=SGDSpec(learning_rate=1e30), clip=ClipSpec()))
+    assert outcome.stopped_because == "non-finite"
+    assert outcome.finding is not None
+    assert outcome.finding["message"]
