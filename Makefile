@@ -21,7 +21,7 @@ PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install copy test test-full lint types imports unit unit-full format wheel-check clean
+.PHONY: help install copy test test-full lint types imports unit unit-full format docs-cli wheel-check clean
 
 help: ## say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -59,6 +59,9 @@ unit-full: $(INSTALLED)
 format: $(INSTALLED) ## let ruff repair what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs-cli: $(INSTALLED) ## write docs/cli.md from the commands' --help
+	$(BIN)/python -m ntm_toolkit.cli.reference docs/cli.md
 
 wheel-check: $(INSTALLED) ## build the wheel, install it in an empty environment and use it there
 	rm -rf $(WHEEL_CHECK)

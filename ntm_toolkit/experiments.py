@@ -6,7 +6,7 @@ This is free of torch, so that `ntm validate` answers at once.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ntm_toolkit.plugins import Registry, check_requires, load
@@ -14,15 +14,14 @@ from ntm_toolkit.shipped import find_shipped
 from ntm_toolkit.spec.errors import Problem, SpecError
 from ntm_toolkit.spec.experiment import ExperimentSpec
 from ntm_toolkit.spec.loading import load_document, validate
-from ntm_toolkit.spec.nodes import Node
+from ntm_toolkit.spec.nodes import Location, Node
+from ntm_toolkit.spec.paths import format_path
 from ntm_toolkit.spec.suggestions import did_you_mean
 
 BYTES = {"float32": 4, "float64": 8}
 
 
-def load_spec(
-    path: str | Path, overrides: Sequence[str] = (), *, registry: Registry | None = None
-) -> ExperimentSpec:
+def load_spec(path: str | Path, overrides: Sequence[str] = (), *, registry: Registry | None = None) -> ExperimentSpec:
     """Return the experiment that a YAML file states.
 
     Args:
@@ -75,32 +74,56 @@ def _unmet_requirements(document: Node, registry: Registry) -> Iterator[Problem]
 
 def _wrong_axes(document: Node, spec: ExperimentSpec) -> Iterator[Problem]:
     known = list(spec.task.axes())
-    places = [
-        *((("training", "stop", index, "axes"), rule.axes) for index, rule in enumerate(spec.training.stop)),
-        *((("evaluation", "settings", index), axes) for index, axes in enumerate(spec.evaluation.settings)),
-    ]
-    for location, axes in places:
+    for location, axes in _held_axes(spec):
         for axis in axes:
             if axis not in known:
                 has = f"it has {', '.join(known)}" if known else "it has none"
                 yield document.nearest((*location, axis), key=True).problem(
                     f"the task '{spec.task.kind_of()}' has no axis '{axis}'{did_you_mean(axis, known)} ({has})",
-                    ".".join(str(segment) for segment in (*location, axis)),
+                    format_path((*location, axis)),
                 )
+
+
+def _held_axes(spec: ExperimentSpec) -> Iterator[tuple[Location, Mapping[str, int]]]:
+    """Return where axes of the task are held fixed, and at what."""
+    for index, rule in enumerate(spec.training.stop):
+        yield ("training", "stop", index, "axes"), rule.axes
+    for index, axes in enumerate(spec.evaluation.settings):
+        yield ("evaluation", "settings", index), axes
 
 
 def _too_large(document: Node, spec: ExperimentSpec) -> Iterator[Problem]:
     there = _memory_of_machine()
-    inputs, outputs = spec.task.sizes()
-    needed = spec.model.estimate_bytes(
-        inputs, outputs, spec.training.batch, spec.task.longest(), BYTES[spec.dtype]
-    )
-    if there is not None and spec.device == "cpu" and needed > there:
+    if there is None:
+        return
+    (inputs, outputs), item = spec.task.sizes(), BYTES[spec.dtype]
+
+    def training_step(batch: int, steps: int) -> int:
+        return spec.model.estimate_bytes(inputs, outputs, batch, steps, item)
+
+    # What another device holds is its own affair, but the parameters are made and saved here.
+    on_cpu = spec.device == "cpu"
+    needed = training_step(spec.training.batch, spec.task.longest()) if on_cpu else training_step(0, 0)
+    if needed > there:
+        what = "one training step" if on_cpu else "the parameters with their gradients and the optimiser's state"
         yield document.nearest(("model",)).problem(
-            f"one training step would take about {needed / 1e9:,.0f} GB, and this machine has {there / 1e9:,.0f} GB; "
-            "make the memory, the batch or the longest episode smaller",
+            f"{what} would take about {needed / 1e9:,.0f} GB, and this machine has {there / 1e9:,.0f} GB; "
+            "make the memory, the controller, the batch or the longest episode smaller",
             "model",
         )
+        return
+    known = spec.task.axes()
+    for location, axes in _held_axes(spec) if on_cpu else ():
+        steps = spec.task.longest(**{axis: value for axis, value in axes.items() if axis in known})
+        batch = spec.evaluation.batch
+        # Without gradients only one step's numbers are there at a time, and all inputs, targets and outputs.
+        needed = training_step(batch, 1) + item * batch * steps * (inputs + 3 * outputs)
+        if needed > there:
+            yield document.nearest(location).problem(
+                f"evaluating this would take about {needed / 1e9:,.0f} GB, and this machine has {there / 1e9:,.0f} GB; "
+                "make evaluation.batch or the episodes smaller",
+                format_path(location),
+            )
 
 
 def _memory_of_machine() -> int | None:

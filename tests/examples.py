@@ -14,9 +14,9 @@ from ntm_toolkit.memory.matrix import Matrix
 from ntm_toolkit.memory.specs import MatrixSpec
 from ntm_toolkit.model.machine import Machine
 from ntm_toolkit.model.specs import NTMSpec
-from ntm_toolkit.parts import MemoryView, View
+from ntm_toolkit.parts import MemoryView, View, activate
 from ntm_toolkit.spec.declarations import Dims
-from ntm_toolkit.spec.families import StageSpec
+from ntm_toolkit.spec.families import HeadSpec, StageSpec
 
 PAPER: list[StageSpec] = [ContentSpec(), InterpolateSpec(), ShiftSpec(), SharpenSpec()]
 """The addressing of the paper."""
@@ -62,3 +62,16 @@ def view(rows: Tensor, previous: Tensor, **more: Any) -> View:
     """What a stage or head sees, of a matrix memory's rows and its group's previous weighting."""
     time = torch.zeros(rows.shape[0], dtype=torch.int64)
     return View(memory=memory_view(rows), previous=previous, **{"trackers": {}, "groups": {}, "time": time, **more})
+
+
+def dims_of(rows: Tensor, heads: int) -> Dims:
+    """The sizes that a stage of so many heads over these rows is built for."""
+    return Dims(inputs=1, outputs=1, slots=rows.shape[1], width=rows.shape[2], hidden=1, heads=heads)
+
+
+def fields_of(part: StageSpec | HeadSpec, dims: Dims, batch: int, seed: int = 0) -> dict[str, Tensor]:
+    """Random values (batch, heads, size) of the fields that a stage or head asks for, activated as it declares."""
+    return {
+        name: activate(drawn(batch, dims.heads, field.size, seed=seed + place), field.activation)
+        for place, (name, field) in enumerate(part.interface(dims).items())
+    }

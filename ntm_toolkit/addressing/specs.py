@@ -142,6 +142,10 @@ class ShiftSpec(StageSpec):
             return {"shift": 0.0}
         return {"shift": [1.0 if offset == 0 else 0.0 for offset in self.offset_list()]}
 
+    def estimate_numbers(self, dims: Dims) -> int:
+        """Every slot times every offset."""
+        return 2 * dims.slots * (2 * self.radius + 1)
+
     def check(self, dims: Dims) -> None:
         """Refuse more offsets than there are slots."""
         if 2 * self.radius + 1 > dims.slots:
@@ -169,6 +173,11 @@ class SharpenSpec(StageSpec):
     form: Literal["log", "power"] = "log"
     epsilon: Epsilon = 1e-16
 
+    @property
+    def sums_to_less(self) -> bool:
+        """In the power form a large gamma leaves less than epsilon of every element."""
+        return self.form == "power"
+
     def interface(self, dims: Dims) -> Mapping[str, Field]:
         """The sharpness gamma, >= 1 in the paper."""
         return {"sharpness": Field(1, self.activation)}
@@ -180,9 +189,7 @@ class SharpenSpec(StageSpec):
     def check(self, dims: Dims) -> None:
         """Refuse the logarithm of an empty slot."""
         if self.form == "log" and self.epsilon == 0:
-            raise ValueError(
-                "with epsilon: 0 the log form takes log(0) of every empty slot; use 1e-16, or form: power"
-            )
+            raise ValueError("with epsilon: 0 the log form takes log(0) of every empty slot; use 1e-16, or form: power")
 
     def build(self, dims: Dims) -> parts.Stage:
         """Return the module that computes it."""

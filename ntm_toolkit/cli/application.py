@@ -44,7 +44,9 @@ class Application(click.Group):
                 self._own(name)
             session_of(ctx).registry().commands(self)
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command that the arguments name.
 
         Raises:

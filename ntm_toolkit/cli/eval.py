@@ -26,7 +26,7 @@ CHANGEABLE = ("evaluation", "device", "dtype", "runtime")
 
 
 @click.command(
-    epilog="Example: ntm eval runs/copy-0-1 -o 'evaluation.settings=[{length: 200}]' -o evaluation.sequences=32",
+    epilog="Example: ntm eval runs/copy-0-1 -o 'evaluation.settings=[{length: 200}]'",
     short_help="Evaluate a run.",
 )
 @click.argument("run", type=click.Path(path_type=Path))
@@ -114,9 +114,7 @@ def _measure(spec: ExperimentSpec, run: Path) -> list[Row]:
     check_measurable(spec, task)
     batches = len(spec.evaluation.settings) * math.ceil(spec.evaluation.sequences / spec.evaluation.batch)
     with _counting(batches) as advance:
-        return evaluate(
-            model, task, spec.evaluation, device=spec.device, dtype=DTYPES[spec.dtype], between=advance
-        )
+        return evaluate(model, task, spec.evaluation, device=spec.device, dtype=DTYPES[spec.dtype], between=advance)
 
 
 @contextmanager

@@ -34,7 +34,7 @@ SCHEMA = "ntm-schema.json"
 def command(
     context: click.Context, spec: Path | None, source: str, listing: bool, force: bool, schema: Path | None
 ) -> None:
-    """Copy a shipped spec, with its comments, to SPEC, and write beside it the schema with which editors complete it."""
+    """Copy a shipped spec, with its comments, to SPEC, and write beside it the schema by which editors complete it."""
     if listing:
         print_table(["spec", "what it is"], [(name, _first_comment(path)) for name, path in shipped_specs().items()])
         return

@@ -111,7 +111,7 @@ def show(context: click.Context, kind: str, as_json: bool) -> None:
 
 
 @command.command(
-    epilog="Example: ntm plugins new my-addressing, then pip install -e my-addressing\n\n"
+    epilog="Example: ntm plugins new my-addressing, then pip install -e ./my-addressing\n\n"
     "Example: ntm plugins new my_stage.py --file, then ntm train copy --plugin my_stage.py",
     short_help="Make a plugin to start from.",
 )
@@ -126,11 +126,13 @@ def new(name: str, one_file: bool) -> None:
         path = Path(name if name.endswith(".py") else f"{name}.py")
         if path.exists():
             raise ToolkitError(f"{path}: it is there already; give another name")
-        path.write_text(one_file_stage(path.stem), encoding="utf-8")
+        source = one_file_stage(path.stem)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source, encoding="utf-8")
         click.echo(f"wrote {path}; test it with: ntm plugins test {path}")
         return
-    folder = new_distribution(name, Path.cwd())
-    click.echo(f"wrote {folder}; install it with: pip install -e {folder}")
+    folder = new_distribution(name, Path())
+    click.echo(f"wrote {folder}; install it with: pip install -e ./{folder}, then test it with: pytest {folder}")
 
 
 @command.command(
@@ -160,9 +162,7 @@ def test(context: click.Context, plugin: str, runtimes: bool, as_json: bool) -> 
     if plugin.endswith(".py") or Path(plugin).is_dir():
         plugin = session.add_plugin_file(Path(plugin))
     show = _Shown()
-    reports = check_plugin(
-        session.registry(), plugin, runtimes=runtimes, progress=None if as_json else show.outcome
-    )
+    reports = check_plugin(session.registry(), plugin, runtimes=runtimes, progress=None if as_json else show.outcome)
     if as_json:
         print_json([{**asdict(report), "passed": report.passed} for report in reports])
     else:
@@ -188,7 +188,9 @@ class _Shown:
             click.echo(str(report))
         broken = sum(len(report.failures) for report in reports)
         checked = count(len(reports) - len(unchecked), "part")
-        click.echo(f"{checked} checked: {count(broken, 'law')} broken" if broken else f"{checked} checked: no law broken")
+        click.echo(
+            f"{checked} checked: {count(broken, 'law')} broken" if broken else f"{checked} checked: no law broken"
+        )
 
 
 def _registry_with_commands(context: click.Context) -> Registry:
@@ -219,7 +221,9 @@ def _found(kind: str, registry: Registry) -> list[Registration]:
         return found
     known = sorted({spelling for registration in candidates for spelling in registry.spellings(registration)})
     troubles = "".join(f"; {provider.trouble}" for provider in registry.providers if provider.trouble)
-    raise ToolkitError(f"no {family or 'part'} is called '{bare}'{did_you_mean(bare, known)}; see ntm plugins{troubles}")
+    raise ToolkitError(
+        f"no {family or 'part'} is called '{bare}'{did_you_mean(bare, known)}; see ntm plugins{troubles}"
+    )
 
 
 def _print_page(page: dict[str, Any]) -> None:
@@ -245,7 +249,9 @@ def _print_page(page: dict[str, Any]) -> None:
         ],
     )
     if page["declares"]:
-        click.echo(f"\nat {SIZES.slots} slots of width {SIZES.width}, with a hidden size of {SIZES.hidden}, it declares")
+        click.echo(
+            f"\nat {SIZES.slots} slots of width {SIZES.width}, with a hidden size of {SIZES.hidden}, it declares"
+        )
         for name, declared in page["declares"].items():
             click.echo(f"  {name}: {as_yaml(declared) if isinstance(declared, dict) else declared}")
 
@@ -286,5 +292,3 @@ def _state(provider: Provider) -> str:
     if provider.disabled:
         return f"disabled by {provider.disabled}"
     return f"broken: {provider.broken}" if provider.broken else "ok"
-
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -49,7 +50,7 @@ def _section(context: click.Context, command: click.Command) -> Iterator[str]:
     yield f"## {context.command_path}\n\n```text\n{command.get_help(context).rstrip()}\n```\n"
 
 
-def _sizes(command: click.Command) -> dict[str, object]:
+def _sizes(command: click.Command) -> dict[str, Any]:
     return {**command.context_settings, "terminal_width": _WIDTH, "max_content_width": _WIDTH}
 
 

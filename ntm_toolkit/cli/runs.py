@@ -95,9 +95,10 @@ def _read(run: RunFolder) -> dict[str, Any]:
 
     spec, outcome, evaluation, lines = run.spec(), run.outcome(), run.evaluation(), run.lines(METRICS)
     last: dict[str, Any] = lines[-1] if lines else {}
-    measured, metrics = None, {}
+    measured = None
+    metrics: dict[str, float] = {}
     if evaluation:
-        measured, metrics = f"held out, {evaluation[-1].label}", evaluation[-1].mean
+        measured, metrics = f"held out, {evaluation[-1].label}", dict(evaluation[-1].mean)
     elif last:
         measured, metrics = ("held out" if last["kind"] == "evaluation" else "training"), last["metrics"]
     return {

@@ -96,7 +96,9 @@ def plugin_options(command: Decorated) -> Decorated:
 
     for decorate in (
         debug_option,
-        option("--disable-plugin", "disabled", multiple=True, metavar="NAME", help="Do not load this plugin (repeatable)."),
+        option(
+            "--disable-plugin", "disabled", multiple=True, metavar="NAME", help="Do not load this plugin (repeatable)."
+        ),
         option(
             "--plugins-dir",
             metavar="DIR",

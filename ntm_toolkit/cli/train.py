@@ -87,9 +87,7 @@ def command(
 
     with closing(_progress()) as progress:
         progress.message(f"run: {folder}")
-        outcome = train(
-            experiment, folder, resume=resume, inexact=inexact, registry=registry, progress=progress
-        )
+        outcome = train(experiment, folder, resume=resume, inexact=inexact, registry=registry, progress=progress)
     figure = _figure(experiment, folder) if outcome.evaluation else None
     if as_json:
         evaluation = [row.as_json() for row in outcome.evaluation]
@@ -97,7 +95,7 @@ def command(
             {**outcome.as_json(), "evaluation": evaluation, "folder": str(folder), "figure": figure and str(figure)}
         )
     else:
-        _print_outcome(outcome, folder, figure)
+        _print_outcome(outcome, bool(experiment.training.stop), folder, figure)
     if outcome.stopped_because == "interrupted":
         click.echo(f"go on with: {_resume_command(spec, overrides, folder, session)}", err=True)
     context.exit(_exit_code(outcome, require_solved))
@@ -148,14 +146,14 @@ def _figure(spec: ExperimentSpec, folder: Path) -> Path | None:
     return path
 
 
-def _print_outcome(outcome: Outcome, folder: Path, figure: Path | None) -> None:
+def _print_outcome(outcome: Outcome, has_rules: bool, folder: Path, figure: Path | None) -> None:
     from ntm_toolkit.cli.measurements import print_evaluation
     from ntm_toolkit.cli.progress import duration
 
     if outcome.evaluation:
         print_evaluation(outcome.evaluation)
         click.echo()
-    click.echo(f"{_said(outcome)} ({count(outcome.sequences, 'sequence')}, {duration(outcome.seconds)})")
+    click.echo(f"{_said(outcome, has_rules)} ({count(outcome.sequences, 'sequence')}, {duration(outcome.seconds)})")
     click.echo(f"run: {folder} (spec.yaml, metrics.jsonl, checkpoints/, outcome.json)")
     if figure is not None:
         click.echo(f"figure: {figure}")
@@ -163,11 +161,11 @@ def _print_outcome(outcome: Outcome, folder: Path, figure: Path | None) -> None:
         click.echo(f"evaluate it at other settings: ntm eval {folder} -o evaluation.sequences=1000")
 
 
-def _said(outcome: Outcome) -> str:
+def _said(outcome: Outcome, has_rules: bool) -> str:
     match outcome.stopped_because:
         case "solved":
             return "solved: the stop rules hold"
-        case "budget" if outcome.validation:
+        case "budget" if has_rules:
             return "the budget is used up and the stop rules do not hold: not solved"
         case "budget":
             return "the budget is used up"

@@ -15,7 +15,8 @@ from ntm_toolkit.spec.errors import Problem, SpecError
 
 
 @click.command(
-    epilog="Example: ntm validate my.yaml specs/\n\nExit code 2 where anything is wrong.", short_help="Check spec files."
+    epilog="Example: ntm validate my.yaml specs/\n\nExit code 2 where anything is wrong.",
+    short_help="Check spec files.",
 )
 @click.argument("specs", nargs=-1, required=True, metavar="SPEC...")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

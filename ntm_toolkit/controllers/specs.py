@@ -32,6 +32,10 @@ class FeedforwardSpec(ControllerSpec):
         """The last layer's size."""
         return self.size
 
+    def estimate_parameters(self, dims: Dims) -> int:
+        """Each layer maps what it sees to its units."""
+        return self.layers * self.size * (dims.inputs + dims.total_reads + self.size)
+
     def build(self, dims: Dims) -> parts.Controller:
         """Return the module that computes it."""
         from ntm_toolkit.controllers.feedforward import Feedforward
@@ -53,6 +57,10 @@ class LSTMSpec(ControllerSpec):
         """The size of h."""
         return self.size
 
+    def estimate_parameters(self, dims: Dims) -> int:
+        """Each layer maps what it sees to its gates."""
+        return self.layers * super().estimate_parameters(dims)
+
     def build(self, dims: Dims) -> parts.Controller:
         """Return the module that computes it."""
         from ntm_toolkit.controllers.lstm import LSTM
@@ -72,6 +80,10 @@ class GRUSpec(ControllerSpec):
     def output_size(self) -> int:
         """The size of h."""
         return self.size
+
+    def estimate_parameters(self, dims: Dims) -> int:
+        """Each layer maps what it sees to its gates."""
+        return self.layers * super().estimate_parameters(dims)
 
     def build(self, dims: Dims) -> parts.Controller:
         """Return the module that computes it."""

@@ -35,7 +35,7 @@ class SourcedLinear(nn.Module):
             linear = nn.Linear(size, rows, bias=False)
             with seeded(path):
                 nn.init.uniform_(linear.weight, -bound, bound)
-            self.weights.add(path, linear)
+            self.weights[path] = linear
         self.bias = nn.Parameter(torch.zeros(rows))
 
     def weight(self, paths: Sequence[str]) -> Tensor:

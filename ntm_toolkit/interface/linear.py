@@ -42,7 +42,7 @@ class Linear(Interface):
         self.fields = Tree()
         for slot in slots:
             with seeded(slot.path):
-                self.fields.add(slot.path, FieldMap(slot, hidden, spec.gain, spec.bias_scale, has_gain=self.has_gain))
+                self.fields[slot.path] = FieldMap(slot, hidden, spec.gain, spec.bias_scale, has_gain=self.has_gain)
 
     def _together(self, name: str) -> Tensor:
         maps = [self.fields[path] for path in self.paths]

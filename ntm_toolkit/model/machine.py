@@ -49,7 +49,7 @@ class Machine(SequenceModel):
             self.trackers = Tree()
             for tracker in spec.memory.trackers:
                 with seeded(f"memory.trackers.{tracker.name}"):
-                    self.trackers.add(tracker.name, tracker.build(dims))
+                    self.trackers[tracker.name] = tracker.build(dims)
             with seeded("controller"):
                 self.controller = spec.controller.build(dims)
             self.heads = Tree()
@@ -68,18 +68,18 @@ class Machine(SequenceModel):
 
     def _add_group(self, head: HeadSpec) -> None:
         group, dims = Tree(), self.dims.for_heads(head.count)
-        self.heads.add(head.name, group)
+        self.heads[head.name] = group
         with seeded(f"heads.{head.name}"):
             stages = Tree()
             for stage in head.addressing:
                 with seeded(f"addressing.{stage.name}"):
-                    stages.add(stage.name, stage.build(dims))
-            group.add("addressing", stages)
+                    stages[stage.name] = stage.build(dims)
+            group["addressing"] = stages
             with seeded("head"):
-                group.add("head", head.build(dims))
+                group["head"] = head.build(dims)
             with seeded("initial_weighting"):
                 weighting = head.initial_weighting or OneHotSpec()
-                group.add("initial_weighting", weighting.build((head.count, dims.slots)))
+                group["initial_weighting"] = weighting.build((head.count, dims.slots))
             start = head.initial_reads()
             if start is None and head.read_size(dims):
                 raise ValueError(
@@ -88,7 +88,7 @@ class Machine(SequenceModel):
                 )
             if start is not None:
                 with seeded("start"):
-                    group.add("start", start.build((head.count, head.read_size(dims))))
+                    group["start"] = start.build((head.count, head.read_size(dims)))
 
     def initial_state(self, batch: int) -> State:
         """Return the state before the first step, for that many sequences."""

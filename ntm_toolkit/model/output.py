@@ -24,7 +24,7 @@ class Output(nn.Module):
             linear = nn.Linear(size, dims.outputs, bias=False)
             with seeded(path):
                 nn.init.xavier_uniform_(linear.weight, spec.gain)
-            self.weights.add(path, linear)
+            self.weights[path] = linear
         with seeded("bias"):
             self.bias = nn.Parameter(torch.randn(dims.outputs) * spec.bias_scale)
         self.clamp = spec.clamp

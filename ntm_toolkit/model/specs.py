@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import BaseModel, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ValidationError, model_validator
 from pydantic import Field as PydanticField
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
@@ -15,7 +15,7 @@ from ntm_toolkit.memory.specs import MatrixSpec
 from ntm_toolkit.plugins.hooks import hookimpl
 from ntm_toolkit.spec.declarations import Dims, Needs
 from ntm_toolkit.spec.families import ControllerSpec, HeadSpec, InterfaceSpec, MemorySpec, ModelSpec, StageSpec
-from ntm_toolkit.spec.parts import NamedPartSpec, PartSpec
+from ntm_toolkit.spec.parts import PartSpec, distinct_names
 from ntm_toolkit.spec.strict import StrictModel
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class NTMSpec(ModelSpec):
     memory: MemorySpec = MatrixSpec()
     controller: ControllerSpec = LSTMSpec()
     interface: InterfaceSpec = LinearSpec()
-    heads: Annotated[list[HeadSpec], PydanticField(min_length=1)] = PydanticField(
+    heads: Annotated[list[HeadSpec], PydanticField(min_length=1), AfterValidator(distinct_names)] = PydanticField(
         description="The groups of heads, in the order in which they act."
     )
     order: Literal["sequential", "simultaneous"] = PydanticField(
@@ -84,9 +84,7 @@ class NTMSpec(ModelSpec):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        problems = [*self._doubled_names(), *self._unmet_needs()]
-        if not problems:
-            problems = list(self._failed_checks())
+        problems = list(self._unmet_needs()) or list(self._failed_checks())
         if problems:
             raise ValidationError.from_exception_data(
                 "NTMSpec",
@@ -98,22 +96,6 @@ class NTMSpec(ModelSpec):
                 ],
             )
         return self
-
-    def _doubled_names(self) -> Iterator[tuple[Location, str]]:
-        lists: list[tuple[Location, Sequence[NamedPartSpec]]] = [
-            (("heads",), self.heads),
-            (("memory", "trackers"), self.memory.trackers),
-            *((("heads", index, "addressing"), head.addressing) for index, head in enumerate(self.heads)),
-        ]
-        for location, named in lists:
-            seen: set[str] = set()
-            for index, part in enumerate(named):
-                if part.name in seen:
-                    yield (
-                        (*location, index),
-                        f"a second {part.family} is called '{part.name}'; give it a 'name:' of its own",
-                    )
-                seen.add(part.name)
 
     def _unmet_needs(self) -> Iterator[tuple[Location, str]]:
         trackers = [tracker.name for tracker in self.memory.trackers]
@@ -148,15 +130,25 @@ class NTMSpec(ModelSpec):
                     own = dims
             try:
                 part.check(own)
+                if isinstance(part, HeadSpec | StageSpec):
+                    part.interface(own)
             except ValueError as error:
                 yield location, str(error)
 
     def estimate_bytes(self, inputs: int, outputs: int, batch: int, steps: int, item: int) -> int:
-        """Parameters with gradients and optimiser state, and an eager tape of about ten copies of what a step makes."""
+        """Parameters with gradients and optimiser state, and what the steps make, kept for the backward pass."""
         dims = self.dims(inputs, outputs)
-        heads = sum(dims.groups.values())
-        parameters = dims.hidden * (4 * (inputs + dims.total_reads + dims.hidden) + heads * 4 * dims.width + outputs)
-        step = dims.slots * dims.width * (2 + heads) + 8 * heads * dims.slots + 8 * dims.hidden
+        heads, fields, addressed = 0, 0, 0
+        for head in self.heads:
+            own = dims.for_heads(head.count)
+            heads += head.count
+            asking: list[HeadSpec | StageSpec] = [head, *head.addressing]
+            for part in asking:
+                fields += head.count * sum(field.size for field in part.interface(own).values())
+            addressed += head.count * sum(stage.estimate_numbers(own) for stage in head.addressing)
+        memory = dims.slots * dims.width
+        parameters = self.controller.estimate_parameters(dims) + dims.hidden * (fields + outputs) + memory
+        step = memory * (2 + heads) + addressed + 2 * fields + 8 * dims.hidden + inputs + 2 * outputs
         return item * (5 * parameters + 3 * step * batch * steps)
 
     def build(self, inputs: int, outputs: int, seed: int = 0) -> parts.SequenceModel:

@@ -86,7 +86,7 @@ class Step:
             # Each group's own stages own nothing, so fresh ones for the heads of all groups are as good.
             modules = Tree()
             for stage in unit.stages:
-                modules.add(stage.name, stage.build(dims))
+                modules[stage.name] = stage.build(dims)
             self.shared.append(modules)
         return tuple(
             PlacedStage(

@@ -8,9 +8,13 @@ from torch import nn
 
 
 class Tree(nn.Module):
-    """Modules by dotted path; unlike `nn.ModuleDict`, any name that a spec allows is allowed here."""
+    """Modules by dotted path; unlike `nn.ModuleDict`, any name that a spec allows is allowed here.
 
-    def add(self, path: str, module: nn.Module) -> None:
+    It has no public method of its own, for a field or a stage may be called as that method is, and what torch looks up
+    by attribute (`get_submodule`, `functional_call`) would then find the method.
+    """
+
+    def __setitem__(self, path: str, module: nn.Module) -> None:
         """Put a module at a path, making the trees on the way."""
         *parents, name = path.split(".")
         tree = self

@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 from ntm_toolkit.plugins.failures import PluginError, plugin_code
 from ntm_toolkit.plugins.provenance import Record, changed_plugins, missing_plugins
 from ntm_toolkit.plugins.provider import Provider, Registration
+from ntm_toolkit.spec.errors import with_article
 from ntm_toolkit.spec.families import FAMILIES
 from ntm_toolkit.spec.parts import PartSpec
 from ntm_toolkit.spec.suggestions import did_you_mean
@@ -196,7 +197,7 @@ class Registry:
         ours = sorted({registration.kind for registration in known if registration.family == family.family})
         elsewhere = [registration.family for registration in known if registration.kind == kind]
         if elsewhere:
-            said = f"'{kind}' is {_a(elsewhere[0])}, not {_a(family.family)}"
+            said = f"'{kind}' is {with_article(elsewhere[0])}, not {with_article(family.family)}"
         elif of is None:
             said = f"no {family.family} is called '{_shortened(kind)}'{did_you_mean(kind, ours)}"
         else:
@@ -248,10 +249,6 @@ def _ambiguous(claims: Sequence[Registration]) -> str:
 
 def _plural(word: str) -> str:
     return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
-
-
-def _a(word: str) -> str:
-    return f"an {word}" if word[0] in "aeiou" else f"a {word}"
 
 
 def _shortened(text: str) -> str:

@@ -83,7 +83,12 @@ def describe(value: object) -> str:
             return f"a list of {len(value)}" if value else "an empty list"
         case dict():
             return f"a mapping with {_shortened(', '.join(map(str, value)))}" if value else "an empty mapping"
-    return f"a {type(value).__name__}"
+    return with_article(type(value).__name__)
+
+
+def with_article(noun: str) -> str:
+    """Return `a stage`, `an initializer`: a noun as a message names one of its kind."""
+    return f"{'an' if noun[0] in 'aeiouAEIOU' else 'a'} {noun}"
 
 
 def _one_line(text: str) -> str:

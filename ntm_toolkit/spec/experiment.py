@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from ntm_toolkit.spec.families import ModelSpec, OptimizerSpec, SinkSpec, TaskSpec
+from ntm_toolkit.spec.parts import distinct_names
 from ntm_toolkit.spec.strict import StrictModel
 
 Axes = dict[str, Annotated[int, Field(ge=1, le=1 << 20)]]
@@ -57,7 +58,9 @@ class TrainingSpec(StrictModel):
         default=100, description="Sequences over which training metrics are averaged for one line of metrics."
     )
     keep_checkpoints: Annotated[int, Field(ge=1)] = Field(default=2, description="How many checkpoints are kept.")
-    sinks: list[SinkSpec] = Field(default=[], description="Where metrics go beside the run folder's JSON lines.")
+    sinks: Annotated[list[SinkSpec], AfterValidator(distinct_names)] = Field(
+        default=[], description="Where metrics go beside the run folder's JSON lines."
+    )
 
 
 class EvaluationSpec(StrictModel):
@@ -104,7 +107,7 @@ class ExperimentSpec(StrictModel):
     evaluation: EvaluationSpec = EvaluationSpec()
     runtime: RuntimeSpec = RuntimeOptions()
     device: str = Field(
-        default="cpu", description="cpu, cuda or cuda:1.", pattern=r"^(cpu|cuda(:\d+)?|mps|xpu(:\d+)?)$"
+        default="cpu", description="cpu, cuda or cuda:1.", pattern=r"^(cpu|mps|(cuda|xpu)(:[0-9]{1,2})?)$"
     )
     dtype: Literal["float32", "float64"] = "float32"
     threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
+from pydantic import AfterValidator
 from pydantic import Field as PydanticField
 
 from ntm_toolkit.spec.declarations import Dims, Field, Needs, Noise, StateTensor
-from ntm_toolkit.spec.parts import NamedPartSpec, PartSpec
+from ntm_toolkit.spec.parts import NamedPartSpec, PartSpec, distinct_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -85,6 +86,10 @@ class StageSpec(NamedPartSpec):
         """Return the field values at which it is the identity, or None where there are none."""
         return None
 
+    def estimate_numbers(self, dims: Dims) -> int:
+        """Return about how many numbers it makes at each step for each head, by which is judged what would fit."""
+        return 2 * dims.slots
+
     def build(self, dims: Dims) -> parts.Stage:
         """Return the module that computes it."""
         raise NotImplementedError
@@ -96,7 +101,9 @@ class HeadSpec(NamedPartSpec):
     family = "head"
 
     count: Count = PydanticField(default=1, description="How many alike heads the group has.")
-    addressing: list[StageSpec] = PydanticField(description="The stages that make the weighting, in order.")
+    addressing: Annotated[list[StageSpec], AfterValidator(distinct_names)] = PydanticField(
+        description="The stages that make the weighting, in order."
+    )
     initial_weighting: InitializerSpec | None = PydanticField(
         default=None, description="The weighting before the first step; the kind of head chooses unless given."
     )
@@ -140,6 +147,10 @@ class ControllerSpec(PartSpec):
     def output_size(self) -> int:
         """Return the size of its output."""
         raise NotImplementedError
+
+    def estimate_parameters(self, dims: Dims) -> int:
+        """Return about how many parameters it has, by which is judged what would fit in memory."""
+        return 4 * dims.hidden * (dims.inputs + dims.total_reads + dims.hidden)
 
     def build(self, dims: Dims) -> parts.Controller:
         """Return the module that computes it."""
@@ -187,7 +198,9 @@ class MemorySpec(PartSpec):
 
     slots: Count = PydanticField(default=128, description="N, the number of slots.")
     width: Count = PydanticField(default=20, description="W, the size of each slot.")
-    trackers: list[TrackerSpec] = PydanticField(default=[], description="What the memory keeps about its own use.")
+    trackers: Annotated[list[TrackerSpec], AfterValidator(distinct_names)] = PydanticField(
+        default=[], description="What the memory keeps about its own use."
+    )
 
     def build(self, dims: Dims) -> parts.Memory:
         """Return the module that computes it."""
@@ -218,8 +231,8 @@ class TaskSpec(PartSpec):
         """Return the channels of the input and of the output."""
         raise NotImplementedError
 
-    def longest(self) -> int:
-        """Return the number of steps of the longest episode that training draws."""
+    def longest(self, **axes: int) -> int:
+        """Return the number of steps of the longest episode that training draws, or that can be drawn at those axes."""
         raise NotImplementedError
 
     def axes(self) -> Mapping[str, str]:

@@ -7,15 +7,23 @@ part of it: as an instance, as a mapping with `kind:`, or as a bare string that 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from pydantic import Field as PydanticField
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, SerializationInfo, ValidationInfo, model_validator
+from pydantic import (
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    SerializationInfo,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import PydanticCustomError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_core.core_schema import (
     CoreSchema,
     plain_serializer_function_ser_schema,
@@ -23,6 +31,7 @@ from pydantic_core.core_schema import (
 )
 
 from ntm_toolkit.spec.declarations import Dims
+from ntm_toolkit.spec.errors import describe, with_article
 from ntm_toolkit.spec.strict import StrictModel
 
 NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_-]*$"
@@ -109,6 +118,9 @@ class PartSpec(StrictModel):
         return {FAMILY_MARK: cls.family}
 
 
+NamedPart = TypeVar("NamedPart", bound="NamedPartSpec")
+
+
 class NamedPartSpec(PartSpec):
     """A part that stands in a list: its `name` is unique there and defaults to its kind."""
 
@@ -119,33 +131,47 @@ class NamedPartSpec(PartSpec):
 
     @model_validator(mode="after")
     def _name_defaults_to_kind(self) -> Self:
-        import re
-
         if not self.name and not type(self).is_family():
             object.__setattr__(self, "name", self.kind_of())
-        elif self.name and not re.match(NAME_PATTERN, self.name):
-            raise PydanticCustomError(
-                "ntm",
-                "{text}",
-                {"text": f"'{self.name}' is no name: it takes letters, digits, '-' and '_', and starts with a letter"},
-            )
+        elif self.name and not re.fullmatch(NAME_PATTERN, self.name):
+            takes = "letters, digits, '-' and '_', and starts with a letter or '_'"
+            raise _error(f"'{self.name}' is no name: it takes {takes}")
         return self
+
+
+def distinct_names(named: list[NamedPart]) -> list[NamedPart]:
+    """Return the parts of a list as they are, none of which is called as one before it; a validator for such lists.
+
+    Raises:
+        ValidationError: two have one name, at the place of the second.
+    """
+    seen: set[str] = set()
+    doubled: list[InitErrorDetails] = []
+    for index, part in enumerate(named):
+        if part.name in seen:
+            text = f"a second {part.family} is called '{part.name}'; give it a 'name:' of its own"
+            doubled.append(InitErrorDetails(type=_error(text), loc=(index,), input=part))
+        seen.add(part.name)
+    if doubled:
+        raise ValidationError.from_exception_data("names", doubled)
+    return named
 
 
 def _resolve(family: type[PartSpec], value: object, info: ValidationInfo) -> PartSpec:
     if isinstance(value, family):
         return value
     if isinstance(value, PartSpec):
-        raise _error(f"expected a {family.family}, got the {value.family} '{value.kind_of()}'")
+        raise _error(f"expected {with_article(family.family)}, got the {value.family} '{value.kind_of()}'")
     if isinstance(value, str):
         value = {"kind": value}
     if not isinstance(value, Mapping):
-        raise _error(f"expected a {family.family} (a kind, or a mapping with 'kind:'), got {_described(value)}")
+        expected = f"{with_article(family.family)} (a kind, or a mapping with 'kind:')"
+        raise _error(f"expected {expected}, got {describe(value)}")
     kind = value.get("kind", family.default_kind)
     if kind is None:
-        raise _error(f"a {family.family} needs a 'kind:'")
+        raise _error(f"{with_article(family.family)} needs a 'kind:'")
     if not isinstance(kind, str):
-        raise _error(f"a kind is a word, got {_described(kind)}")
+        raise _error(f"a kind is a word, got {describe(kind)}")
     lookup = (info.context or {}).get("registry") or _lookup.get()
     if lookup is None:
         raise _error(
@@ -169,11 +195,6 @@ def _serialize(value: PartSpec, info: SerializationInfo) -> dict[str, Any]:
     lookup = (info.context or {}).get("registry")
     kind = lookup.qualified_kind(type(value)) if lookup is not None else value.kind_of()
     return {"kind": kind, **{key: item for key, item in data.items() if key != "kind"}}
-
-
-def _described(value: object) -> str:
-    words = {list: "a list", tuple: "a list", bool: "true or false", type(None): "nothing"}
-    return words.get(type(value), repr(value))
 
 
 def _error(message: str) -> PydanticCustomError:

@@ -53,9 +53,9 @@ class CopySpec(TaskSpec):
         """Bits and one channel for each flag."""
         return self.bits + 1 + self.start_flag, self.bits + self.end_marker
 
-    def longest(self) -> int:
-        """Steps at the largest length."""
-        return 2 * self.length.max + 1 + self.start_flag + self.end_marker
+    def longest(self, **axes: int) -> int:
+        """Steps at the largest length, or at the one that is given."""
+        return 2 * axes.get("length", self.length.max) + 1 + self.start_flag + self.end_marker
 
     def axes(self) -> Mapping[str, str]:
         """It generalises in length."""

@@ -12,7 +12,6 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
-import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
@@ -95,7 +94,9 @@ class Bench(ABC, Generic[P]):
             LawSkipped: it refuses all that were tried.
         """
         for more in _MORE_SLOTS:
-            candidates = tuple(replace(sizes, slots=sizes.slots + more, width=sizes.width + more) for sizes in ASCENDING)
+            candidates = tuple(
+                replace(sizes, slots=sizes.slots + more, width=sizes.width + more) for sizes in ASCENDING
+            )
             try:
                 for sizes in candidates:
                     check_all(self.spec, self.dims(sizes))
@@ -104,6 +105,14 @@ class Bench(ABC, Generic[P]):
             else:
                 return candidates
         raise LawSkipped(f"it accepts none of the sizes tried, up to {candidates[-1]}: {refusal}")
+
+    def require_ready(self) -> None:
+        """Find out whether the part can be tried at all.
+
+        Raises:
+            LawSkipped: it accepts no size, or lacks a companion.
+        """
+        assert self.sizes
 
     def dims(self, sizes: Sizes) -> Dims:
         """Return the sizes that the part may know."""

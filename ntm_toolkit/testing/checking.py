@@ -97,7 +97,8 @@ def laws_for(spec: PartSpec, companions: Sequence[PartSpec] = (), *, runtimes: b
         companions: parts that it is tried beside, besides its own `companions()`.
         runtimes: whether the law that compiles a machine, which takes some seconds, is among them.
     """
-    return [law for _, law in _bound(spec, companions, runtimes)]
+    subject, rules = _subject_and_rules(spec, companions)
+    return [rule.about(subject) for rule in rules if runtimes or rule is not _RUNTIMES]
 
 
 def check_part(
@@ -116,9 +117,18 @@ def check_part(
         runtimes: whether a machine is compiled, which takes some seconds.
         progress: called with the outcome of each law as soon as it is known.
     """
-    label, outcomes = label_of(spec), []
+    label, outcomes = label_of(spec), list[Outcome]()
+    subject, rules = _subject_and_rules(spec, companions)
+    try:
+        if isinstance(subject, Bench):
+            subject.require_ready()
+    except LawSkipped as skipped:
+        return Report(label, unchecked=str(skipped))
+    except Exception as error:
+        return Report(label, [Outcome("declarations", "its spec class can be asked", "fail", told(error))])
     broken = ""
-    for rule, law in _bound(spec, companions, True):
+    for rule in rules:
+        law = rule.about(subject)
         if broken:
             outcome = Outcome(law.name, law.contract, "skip", f"'{broken}' must hold first")
         elif rule is _RUNTIMES and not runtimes:
@@ -142,9 +152,12 @@ def assert_laws(spec: PartSpec, companions: Sequence[PartSpec] = (), *, runtimes
         runtimes: whether a machine is compiled, which takes some seconds.
 
     Raises:
-        LawFailure: the first law that it breaks; the message goes on with the others.
+        LawFailure: the first law that it breaks, and the message goes on with the others; or that nothing could be
+            checked, and why.
     """
     report = check_part(spec, companions, runtimes=runtimes)
+    if report.unchecked:
+        raise LawFailure("examples", report.part, report.unchecked)
     if report.failures:
         first, *others = report.failures
         example = "\n".join([first.example, *(line for outcome in others for line in outcome.lines())])
@@ -214,11 +227,6 @@ def _trackers(registry: Registry, registration: Registration, spec: PartSpec) ->
             found += examples[:1]
             break
     return found
-
-
-def _bound(spec: PartSpec, companions: Sequence[PartSpec], runtimes: bool) -> list[tuple[Rule[Any], Law]]:
-    subject, rules = _subject_and_rules(spec, companions)
-    return [(rule, rule.about(subject)) for rule in rules if runtimes or rule is not _RUNTIMES]
 
 
 def _subject_and_rules(spec: PartSpec, companions: Sequence[PartSpec]) -> tuple[Any, tuple[Rule[Any], ...]]:

@@ -6,7 +6,7 @@ import copy
 import pickle
 import random
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,10 +17,10 @@ from torch.autograd.gradcheck import GradcheckError
 from ntm_toolkit.parts import seeded, seeding
 from ntm_toolkit.testing.bench import Bench, Trial
 from ntm_toolkit.testing.laws import BrokenLaw, LawSkipped, rule, told
-from ntm_toolkit.testing.values import alike
+from ntm_toolkit.testing.values import Regime, alike
 
 _EXACT_JACOBIAN = 64
-_REGIMES = (
+_REGIMES: tuple[Regime, ...] = (
     "ordinary numbers",
     "one-hot weightings",
     "weightings without any weight",
@@ -258,7 +258,9 @@ def _require_finite(trial: Trial, dtype: torch.dtype) -> None:
     leading = [value.pow(2).sum() + value.sum() for value in outputs.values() if value.requires_grad]
     if not wanted or not leading:
         return
-    gradients = torch.autograd.grad(sum(leading[1:], leading[0]), list(wanted.values()), allow_unused=True)
+    gradients: Sequence[Tensor | None] = torch.autograd.grad(
+        sum(leading[1:], leading[0]), list(wanted.values()), allow_unused=True
+    )
     for name, gradient in zip(wanted, gradients, strict=True):
         if gradient is not None and not bool(torch.isfinite(gradient).all()):
             raise trial.broken(
@@ -271,8 +273,9 @@ def _require_finite(trial: Trial, dtype: torch.dtype) -> None:
 def _require_derivative(trial: Trial, name: str) -> None:
     given = _leaf(trial.inputs[name])
 
-    def outputs_of(value: Tensor) -> tuple[Tensor, ...]:
-        return tuple(out for out in trial.run({**trial.inputs, name: value}).values() if out.is_floating_point())
+    def outputs_of(value: Tensor) -> Tensor:
+        outputs = trial.run({**trial.inputs, name: value}).values()
+        return torch.cat([output.flatten() for output in outputs if output.is_floating_point()])
 
     try:
         torch.autograd.gradcheck(
@@ -290,21 +293,22 @@ def _run_elsewhere(trial: Trial) -> None:
     """Run on torch's fake tensors, which have a device and a shape but no numbers."""
     module = copy.deepcopy(trial.module).to("meta")
     inputs = {name: value.to("meta") for name, value in trial.inputs.items()}
-    with FakeTensorMode(allow_non_fake_inputs=True):
-        try:
+    try:
+        with FakeTensorMode(allow_non_fake_inputs=True):
             outputs = trial.bench.call(module, inputs)
-        except DataDependentOutputException as error:
-            raise trial.broken(
-                f"{told(error)}: it asks for a number in the middle of a step (if, item(), bool(), int()); use "
-                "torch.where, masks or arithmetic"
-            ) from error
-        except RuntimeError as error:
-            raise trial.broken(
-                f"{told(error)}: make tensors on the device of an input, as in torch.arange(n, device=weighting.device)"
-            ) from error
-        for name, value in outputs.items():
-            if value.device.type != "meta":
-                raise trial.broken(f"{name} stays on {value.device} when the inputs are elsewhere")
+            devices = {name: value.device for name, value in outputs.items()}
+    except DataDependentOutputException as error:
+        raise trial.broken(
+            f"{told(error)}: it asks for a number in the middle of a step (if, item(), bool(), int()); use "
+            "torch.where, masks or arithmetic"
+        ) from error
+    except RuntimeError as error:
+        raise trial.broken(
+            f"{told(error)}: make tensors on the device of an input, as in torch.arange(n, device=weighting.device)"
+        ) from error
+    for name, device in devices.items():
+        if device.type != "meta":
+            raise trial.broken(f"{name} stays on {device} when the inputs are elsewhere")
 
 
 def _leaf(value: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ class WholeModel(Part[ModelSpec]):
         """Return the model."""
         return self.spec
 
-    def machine_without(self) -> None:
+    def machine_without(self) -> ModelSpec | None:
         """Return nothing: it cannot be taken out of itself."""
         return None
 
@@ -61,7 +61,9 @@ def episodes_have_their_shapes(part: Part[TaskSpec]) -> None:
         }
         for name, (tensor, shape) in expected.items():
             if tuple(tensor.shape) != shape:
-                raise BrokenLaw(f"{name} has the shape {tuple(tensor.shape)}, and should have {shape}", f"batch {batch}")
+                raise BrokenLaw(
+                    f"{name} has the shape {tuple(tensor.shape)}, and should have {shape}", f"batch {batch}"
+                )
             if tensor.is_floating_point() == (name == "mask") or not bool(torch.isfinite(tensor).all()):
                 raise BrokenLaw(f"{name} is {tensor.dtype}; inputs and targets are finite floats, the mask is bool")
         if episodes.mask.dtype != torch.bool or not bool(episodes.mask.any(0).all()):

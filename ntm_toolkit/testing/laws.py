@@ -26,7 +26,7 @@ class Subject(Protocol):
 S = TypeVar("S", bound=Subject)
 
 
-class LawFailure(AssertionError):
+class LawFailure(AssertionError):  # noqa: N818 -- as in pytest, what fails is a failure
     """A part that breaks a law.
 
     Args:
@@ -49,7 +49,7 @@ class LawSkipped(unittest.SkipTest):
     """A law that cannot be checked for this part, or on this machine; `str` of it says why. pytest reports a skip."""
 
 
-class BrokenLaw(Exception):
+class BrokenLaw(Exception):  # noqa: N818 -- it never leaves the package
     """Raised by a rule's check: how the part breaks it, and at which example."""
 
     def __init__(self, message: str, example: str = "") -> None:

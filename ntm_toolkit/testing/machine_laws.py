@@ -1,4 +1,4 @@
-"""The laws of a part inside a machine, and of whole models: it trains, can be taken out, resumes, and runtimes agree."""
+"""The laws of a part inside a machine, and of whole models: they train, can be cut, and run alike in every runtime."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def trains_a_step(subject: HasMachine) -> None:
         loss = _loss(model, lengths=torch.tensor([_TIME, _TIME - 2]))
         losses.append(loss.item())
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         for name, parameter in model.named_parameters():
             if parameter.grad is not None and not bool(torch.isfinite(parameter.grad).all()):
                 raise BrokenLaw(f"after one step of training the gradient of {name} is not finite")
@@ -79,7 +79,9 @@ def can_be_cut(subject: HasMachine) -> None:
     first, state = model(inputs[:2], noise=_NOISE)
     second, _ = model(inputs[2:], state, noise=_NOISE)
     if not alike(whole, torch.cat((first, second))):
-        raise BrokenLaw("the outputs of a sequence cut after step 2 are others; keep what passes between steps as state")
+        raise BrokenLaw(
+            "the outputs of a sequence cut after step 2 are others; declare what passes between steps as state"
+        )
 
 
 @rule("lengths")
@@ -142,7 +144,8 @@ def _made(spec: ModelSpec) -> SequenceModel:
 
 def _loss(model: SequenceModel, lengths: Tensor | None = None) -> Tensor:
     outputs, _ = model(_numbers("inputs", _TIME, _BATCH, INPUTS), lengths=lengths, noise=_NOISE)
-    return (outputs - _numbers("targets", _TIME, _BATCH, OUTPUTS)).square().mean()
+    loss: Tensor = (outputs - _numbers("targets", _TIME, _BATCH, OUTPUTS)).square().mean()
+    return loss
 
 
 def _values_and_gradients(model: Machine, runner: Runner | None) -> Mapping[str, Tensor]:

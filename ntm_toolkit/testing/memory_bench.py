@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -83,9 +84,7 @@ class HeadBench(SurroundedBench[HeadSpec]):
 
     def machine(self) -> NTMSpec:
         """Return a machine that has the group beside a reading and a writing one."""
-        return small_machine(
-            self.sizes[-1], heads=[self._named()], needs=self.spec.needs(), companions=self.companions
-        )
+        return small_machine(self.sizes[-1], heads=[self._named()], needs=self.spec.needs(), companions=self.companions)
 
     def machine_without(self) -> NTMSpec:
         """Return the machine without the group."""
@@ -125,7 +124,12 @@ class TrackerBench(SurroundedBench[TrackerSpec]):
         """Return the state after each of the three calls."""
         sizes = self.sizes_of(inputs["weightings.read"])
         dims = self.dims(sizes)
-        view = self.surroundings(sizes).view(inputs, wrap)
+
+        def watched(what: str, mapping: Mapping[str, Any]) -> Mapping[str, Any]:
+            # A group may be needed for its weighting of this step, which `after` is given, rather than of the last.
+            return mapping if what == "view.groups" else wrap(what, mapping)
+
+        view = self.surroundings(sizes).view(inputs, watched)
         weightings = below("weightings", inputs)
         fields = {
             group: wrap(
@@ -137,15 +141,16 @@ class TrackerBench(SurroundedBench[TrackerSpec]):
             )
             for group, count in dims.groups.items()
         }
-        outputs = {}
+        outputs: dict[str, Tensor] = {}
         state: Tensors = wrap("state", below("state", inputs))
-        for name, step in (
-            ("before", lambda state: module.before(state, fields, view)),
-            ("after_write", lambda state: module.after_write(state, "write", weightings["write"], view)),
-            ("after", lambda state: module.after(state, weightings, view)),
-        ):
+        declared = self.spec.state(dims)
+        steps: dict[str, Callable[[Tensors], Tensors]] = {
+            "before": lambda state: module.before(state, fields, view),
+            "after_write": lambda state: module.after_write(state, "write", weightings["write"], view),
+            "after": lambda state: module.after(state, weightings, view),
+        }
+        for name, step in steps.items():
             state = step(state)
-            declared = self.spec.state(dims)
             if set(state) != set(declared):
                 raise BrokenLaw(f"{name} returns the state {sorted(state)}; its spec declares {sorted(declared)}")
             outputs |= {f"{name}.{key}": value for key, value in state.items()}

@@ -45,7 +45,9 @@ def has_a_schema(subject: HasSpec) -> None:
     spec = type(subject.spec)
     spec.model_json_schema()
     if not (spec.__doc__ or "").strip():
-        raise BrokenLaw(f"{spec.__name__} has no docstring, which `ntm plugins` shows; give its equation and its source")
+        raise BrokenLaw(
+            f"{spec.__name__} has no docstring; give its equation and its source, which `ntm plugins` shows"
+        )
 
 
 class _OwnParts:

@@ -103,9 +103,9 @@ class StageBench(SurroundedBench[StageSpec]):
         }
 
     def headwise(self, sizes: Sizes) -> tuple[str, ...] | None:
-        """Return what has a head axis; heads may differ where the stage owns tensors, state or noise, or consults a group.
+        """Return what has a head axis; heads may differ where the stage owns tensors, state or noise.
 
-        A stage that consults another group may pair its own heads with that group's.
+        They may, too, where it consults another group, as it may pair its own heads with that group's.
         """
         dims = self.dims(sizes)
         module = self.made(sizes)

@@ -10,10 +10,16 @@ from torch import Tensor
 from ntm_toolkit.testing.bench import Bench, Trial
 from ntm_toolkit.testing.laws import BrokenLaw, LawSkipped, rule
 from ntm_toolkit.testing.stage_bench import StageBench
-from ntm_toolkit.testing.values import alike
+from ntm_toolkit.testing.values import Regime, alike
 
 _TOLERANCE = 1e-6
-_GIVEN_WEIGHT = ("ordinary numbers", "one-hot weightings", "an empty memory", "raw fields of 50", "raw fields of -50")
+_GIVEN_WEIGHT: tuple[Regime, ...] = (
+    "ordinary numbers",
+    "one-hot weightings",
+    "an empty memory",
+    "raw fields of 50",
+    "raw fields of -50",
+)
 
 
 @rule("weighting")

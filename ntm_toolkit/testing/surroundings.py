@@ -46,7 +46,7 @@ class Surroundings:
             tracker = tracker_among(self.companions, name)
             for key, value in self.tracker_tensors(tracker, tensors, draw).items():
                 tensors[f"trackers.{name}.{key}"] = value
-        tensors["time"] = torch.arange(sizes.batch) + 1
+        tensors["time"] = torch.arange(sizes.batch)
         return tensors
 
     def memory_tensors(self, draw: Draw) -> dict[str, Tensor]:
@@ -60,9 +60,8 @@ class Surroundings:
     def tracker_tensors(self, tracker: TrackerSpec, tensors: Tensors, draw: Draw) -> dict[str, Tensor]:
         """Return what a tracker holds after one step that wrote at random weightings."""
         sizes = self.sizes
-        state: Tensors = initial_tensors(
-            tracker.state(self.dims), sizes.batch, torch.zeros((), dtype=torch.float64)
-        )
+        start = initial_tensors(tracker.state(self.dims), sizes.batch, torch.zeros((), dtype=torch.float64))
+        state: Tensors = start
         fields = {
             group: {
                 name: activate(draw.normal(f"{group}.{name}", sizes.batch, heads, field.size), field.activation)
@@ -80,6 +79,8 @@ class Surroundings:
             state = module.before(state, fields, view)
             state = module.after_write(state, "write", weightings["write"], view)
             state = module.after(state, weightings, view)
+        if set(state) != set(start):  # told where the tracker itself is tried
+            state = start
         return {name: value.detach().clone() for name, value in state.items()}
 
     def view(self, inputs: Tensors, wrap: Wrap = as_called) -> View:
@@ -108,6 +109,16 @@ class SurroundedBench(Bench[P]):
     @abstractmethod
     def needs(self) -> Needs:
         """Return the trackers and groups that the part sees."""
+
+    def require_ready(self) -> None:
+        """Find out whether the part can be tried at all.
+
+        Raises:
+            LawSkipped: it accepts no size, or lacks a companion.
+        """
+        super().require_ready()
+        for name in self.needs().trackers:
+            tracker_among(self.companions, name)
 
     def dims(self, sizes: Sizes) -> Dims:
         """Return the sizes that the part may know, with the groups that it needs."""

@@ -57,7 +57,9 @@ class Draw:
 
     def rows(self, name: str, *shape: int) -> Tensor:
         """Return what a matrix memory holds."""
-        return torch.zeros(shape, dtype=torch.float64) if self.regime == "an empty memory" else self.normal(name, *shape)
+        return (
+            torch.zeros(shape, dtype=torch.float64) if self.regime == "an empty memory" else self.normal(name, *shape)
+        )
 
     def noise(self, name: str, batch: int, noise: Noise) -> Tensor:
         """Return random numbers as a part declared them, (batch, *shape)."""

@@ -6,7 +6,8 @@ steps before they are multiplied by the learning rate.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, overload
 
 import torch
@@ -50,6 +51,7 @@ class GravesRMSprop(torch.optim.Optimizer):
                 raise ValueError(f"{name} is from 0 to below 1; got {value}")
         if damping <= 0:
             raise ValueError(f"damping is above 0; got {damping}")
+        self._flat: dict[tuple[int, ...], _Flat] = {}
         super().__init__(parameters, {"lr": lr, "decay": decay, "momentum": momentum, "damping": damping})
 
     @overload
@@ -67,26 +69,65 @@ class GravesRMSprop(torch.optim.Optimizer):
             self._update(group)
         return loss
 
-    def _update(self, group: dict[str, Any]) -> None:
-        parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
-        if not parameters:
-            return
-        gradients = [parameter.grad for parameter in parameters]
-        n, m, d = (self._kept(parameters, name) for name in ("square", "mean", "delta"))
-        decay = group["decay"]
-        torch._foreach_mul_(n, decay)
-        torch._foreach_addcmul_(n, gradients, gradients, 1 - decay)
-        torch._foreach_mul_(m, decay)
-        torch._foreach_add_(m, gradients, alpha=1 - decay)
-        divisor = torch._foreach_addcmul(n, m, m, -1)
-        torch._foreach_clamp_min_(divisor, 0)
-        torch._foreach_add_(divisor, group["damping"])
-        torch._foreach_sqrt_(divisor)
-        torch._foreach_mul_(d, group["momentum"])
-        torch._foreach_addcdiv_(d, gradients, divisor, -group["lr"])
-        torch._foreach_add_(parameters, d)
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._flat = {}
 
-    def _kept(self, parameters: list[Tensor], name: str) -> list[Tensor]:
-        for parameter in parameters:
-            self.state[parameter].setdefault(name, torch.zeros_like(parameter))
-        return [self.state[parameter][name] for parameter in parameters]
+    def _update(self, group: dict[str, Any]) -> None:
+        together: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
+        for parameter in group["params"]:
+            if parameter.grad is not None:
+                together.setdefault((parameter.device, parameter.dtype), []).append(parameter)
+        for parameters in together.values():
+            kept = self._kept(parameters)
+            n, m, d = kept.square, kept.mean, kept.delta
+            g = torch.cat([parameter.grad.reshape(-1) for parameter in parameters])  # type: ignore[union-attr]
+            decay = group["decay"]
+            n.mul_(decay).addcmul_(g, g, value=1 - decay)
+            m.mul_(decay).add_(g, alpha=1 - decay)
+            divisor = torch.addcmul(n, m, m, value=-1).clamp_min_(0).add_(group["damping"]).sqrt_()
+            d.mul_(group["momentum"]).addcdiv_(g, divisor, value=-group["lr"])
+            torch._foreach_add_(parameters, kept.parts["delta"])
+
+    def _kept(self, parameters: list[Tensor]) -> _Flat:
+        key = tuple(map(id, parameters))
+        kept = self._flat.get(key)
+        if kept is None or not kept.is_of([self.state[parameter] for parameter in parameters]):
+            kept = self._flat[key] = _Flat.of(parameters, [self.state[parameter] for parameter in parameters])
+        return kept
+
+
+_KEPT = ("square", "mean", "delta")
+
+
+@dataclass(frozen=True, eq=False)
+class _Flat:
+    """The averages and changes of several parameters, one after another in one tensor each.
+
+    A machine has dozens of small parameters; an operation on all of them at once takes a fifth of the time.
+    The optimiser's state, by parameter, are views of these.
+    """
+
+    square: Tensor
+    mean: Tensor
+    delta: Tensor
+    parts: Mapping[str, list[Tensor]]
+
+    @classmethod
+    def of(cls, parameters: list[Tensor], states: list[dict[str, Tensor]]) -> _Flat:
+        """Return what the parameters' states hold, zero where they hold nothing yet, and make these views of it."""
+        flat, parts = {}, {}
+        for name in _KEPT:
+            values = [s.get(name, torch.zeros_like(p)) for p, s in zip(parameters, states, strict=True)]
+            flat[name] = torch.cat([value.reshape(-1) for value in values])
+            pieces = torch.split(flat[name], [parameter.numel() for parameter in parameters])
+            parts[name] = [piece.view(p.shape) for piece, p in zip(pieces, parameters, strict=True)]
+            for state, part in zip(states, parts[name], strict=True):
+                state[name] = part
+        return cls(flat["square"], flat["mean"], flat["delta"], parts)
+
+    def is_of(self, states: list[dict[str, Tensor]]) -> bool:
+        """Whether the states are views of this; they are not once others have been loaded."""
+        return all(
+            state.get(name) is part for name in _KEPT for state, part in zip(states, self.parts[name], strict=True)
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 
 from ntm_toolkit import plugins
-from ntm_toolkit.building import build, runtime_of
+from ntm_toolkit.building import build, check_device, runtime_of
 from ntm_toolkit.parts import Sink, derived_seed
 from ntm_toolkit.plugins import Registry
 from ntm_toolkit.spec.errors import ToolkitError
@@ -60,8 +61,10 @@ def train(
     progress = progress or Silent()
     with ExitStack() as stack:
         stack.callback(progress.close)
+        check_device(torch.device(spec.device))
         interruption = stack.enter_context(Interruption())
         stack.enter_context(_threads(spec.threads))
+        stack.enter_context(_determinism(torch.device(spec.device)))
         stack.enter_context(_random_numbers_of_its_own(spec))
         choice = runtime_of(spec)
         start = Start()
@@ -164,7 +167,8 @@ class _Session:
     def _validate(self) -> None:
         rows = self._rules.measure(self._trainer)
         sequences = self._trainer.sequences
-        self._measured.validation, self._measured.validated_at = rows, sequences
+        if self._rules:
+            self._measured.validation, self._measured.validated_at = rows, sequences
         self._solved = self._rules.hold(rows)
         for row in rows:
             if self._folder is not None:
@@ -314,6 +318,22 @@ def _threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def _determinism(device: torch.device) -> Iterator[None]:
+    """Let CUDA take only kernels that give the same bits again; the CPU's all do, for a number of threads."""
+    if device.type != "cuda":
+        yield
+        return
+    # Read when cuBLAS is first used: without it, its workspaces make matrix products differ from run to run.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
 @contextmanager

@@ -22,7 +22,7 @@ class Outcome:
             meet it again.
         sequences: how many were trained on.
         metrics: means over the last sequences of training.
-        validation: what the stop rules last saw.
+        validation: what the stop rules last saw; empty where there are none.
         evaluation: what was reached on held-out sequences; empty unless training ran to its end.
         seconds: how long training took, evaluations included, over all sessions; what was trained twice counts once.
         message: what a user should know beside, such as where a value that is not finite arose.
@@ -75,7 +75,8 @@ class Measured:
 
     Attributes:
         metrics: means over the last sequences of training.
-        validation: what the stop rules last saw, and after how many sequences that was.
+        validation: what the stop rules last saw.
+        validated_at: after how many sequences that was.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)

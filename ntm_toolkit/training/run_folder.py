@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -31,10 +32,8 @@ from ntm_toolkit.training import checkpoint
 from ntm_toolkit.training.atomic import WRITING, reporting, sync_folder, write_file
 from ntm_toolkit.training.evaluation import Row
 
-try:
+if sys.platform != "win32":  # Windows has no such locks: two processes that train one run go unnoticed there
     import fcntl
-except ImportError:  # Windows has no such locks: two processes that train one run go unnoticed there
-    fcntl = None  # type: ignore[assignment]
 
 SPEC, RUN, METRICS, TIMINGS = "spec.yaml", "run.json", "metrics.jsonl", "timings.jsonl"
 CHECKPOINTS, EVALUATION, OUTCOME, LOCK = "checkpoints", "evaluation.json", "outcome.json", ".lock"
@@ -68,7 +67,7 @@ class RunFolder:
         with reporting("lock it", run.path / LOCK):
             lock = (run.path / LOCK).open("a+")
             try:
-                if fcntl is not None:
+                if sys.platform != "win32":
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 lock.seek(0)
@@ -112,12 +111,14 @@ class RunFolder:
         if not self.path.is_dir():
             return not self.path.exists()
         names = {entry.name for entry in self.path.iterdir() if not entry.name.startswith(WRITING)} - {LOCK}
-        return not names or (names == {RUN} and self._is_record(self._read_json(RUN)))
+        if names == {RUN}:
+            return self._is_record(self._read_json(RUN))
+        return not names
 
     @property
     def is_training(self) -> bool:
         """Whether a process trains the run now; always False where there are no such locks."""
-        if fcntl is None or not (self.path / LOCK).is_file():
+        if sys.platform == "win32" or not (self.path / LOCK).is_file():
             return False
         with reporting("read it", self.path / LOCK), (self.path / LOCK).open() as lock:
             try:

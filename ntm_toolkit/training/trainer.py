@@ -99,7 +99,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
+        norm = _norm(gradients)
         if not all_finite(iter((loss, norm, *state.values()))):
             return False
         self._clip(gradients, norm)
@@ -120,7 +120,7 @@ class Trainer:
         if clip.value is not None:
             torch._foreach_clamp_min_(gradients, -clip.value)
             torch._foreach_clamp_max_(gradients, clip.value)
-            norm = torch.nn.utils.get_total_norm(gradients) if clip.norm is not None else norm
+            norm = _norm(gradients) if clip.norm is not None else norm
         if clip.norm is not None:
             torch._foreach_mul_(gradients, (clip.norm / (norm + 1e-6)).clamp(max=1.0))
 
@@ -153,3 +153,8 @@ class Trainer:
         torch.set_rng_state(state["random"]["cpu"])
         if self.device.type == "cuda" and "cuda" in state["random"]:
             torch.cuda.set_rng_state(state["random"]["cuda"], self.device)
+
+
+def _norm(tensors: list[Tensor]) -> Tensor:
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors)))
+    return norm

@@ -78,6 +78,8 @@ def ntm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ntm:
     monkeypatch.chdir(tmp_path)
     for name in ("NTM_PLUGINS", "NTM_DISABLE_PLUGINS"):
         monkeypatch.delenv(name, raising=False)
+    # To draw takes as long as to train here; test_a_run_from_start_to_end does both.
+    monkeypatch.setattr("ntm_toolkit.cli.train._figure", lambda spec, folder: None)
     Path("tiny.yaml").write_text(TINY)
 
     def run(*arguments: str) -> Result:

@@ -117,7 +117,7 @@ def test_a_plugin_whose_command_hook_raises_breaks_nothing(ntm: Ntm) -> None:
 
 
 def test_a_bug_is_one_line(ntm: Ntm, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An unexpected exception is one line and exit code 70; --debug, before or after the command, adds the traceback."""
+    """An unexpected exception is one line and exit code 70; --debug, wherever it stands, adds the traceback."""
     monkeypatch.setattr("ntm_toolkit.cli.validate._files", lambda specs: 1 / 0)
     result = ntm("validate", "tiny.yaml")
     assert result.exit_code == exits.BUG

@@ -1,8 +1,8 @@
 """The Neural Turing Machine in loops, written from Graves, Wayne & Danihelka 2014 and from nothing else.
 
-One sequence at a time, one head at a time, one slot at a time, in float64; vectors are the only thing that is not looped
-over. Gradients come from torch's autograd through these loops. Specs are read as data and parameters are looked up by
-name; no module of the toolkit computes anything here.
+One sequence at a time, one head at a time, one slot at a time, in float64; vectors are the only thing that is not
+looped over. Gradients come from torch's autograd through these loops. Specs are read as data and parameters are looked
+up by name; no module of the toolkit computes anything here.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def interpolated(gate: Scalar, weighting: Weighting, previous: Weighting) -> Wei
 def kernel_of(values: Vector, radius: int, offsets: str) -> dict[int, Scalar]:
     """The weight of each offset, of a vector whose elements mean offsets in one of three orders."""
     order = {
-        "ascending": [offset for offset in range(-radius, radius + 1)],
+        "ascending": list(range(-radius, radius + 1)),
         "descending": [-offset for offset in range(-radius, radius + 1)],
         "centred": [offset if offset <= radius else offset - 2 * radius - 1 for offset in range(2 * radius + 1)],
     }[offsets]
@@ -109,7 +109,7 @@ def kernel_of_scalar(shift: Scalar, radius: int) -> dict[int, Scalar]:
     if float(shift.detach()) < -radius:
         shift = shift * 0 - radius
     lower = math.floor(float(shift.detach()))
-    kernel = {offset: shift * 0 for offset in range(-radius, radius + 1)}
+    kernel = dict.fromkeys(range(-radius, radius + 1), shift * 0)
     kernel[lower] = 1 - (shift - lower)
     if lower < radius:
         kernel[lower + 1] = shift - lower

@@ -73,7 +73,7 @@ def test_a_spec_error_survives_pickling():
         ([1, 2], "a list of 2"),
         ({}, "an empty mapping"),
         ({"kind": "x", "a": 1}, "a mapping with kind, a"),
-        (object(), "a object"),
+        (object(), "an object"),
     ],
 )
 def test_values_are_described_in_yaml_s_words(value: object, text: str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -42,9 +43,7 @@ def test_between_two_knots_a_schedule_goes_one_way(schedule: Schedule, data: st.
         assert all(value in (way[0], way[-1]) for value in way)
         return
     falling = way[0] > way[-1]
-    assert all(
-        (y <= x if falling else y >= x) or math.isclose(x, y, rel_tol=1e-9) for x, y in zip(way, way[1:], strict=False)
-    )
+    assert all((y <= x if falling else y >= x) or math.isclose(x, y, rel_tol=1e-9) for x, y in pairwise(way))
 
 
 @given(values, values, st.integers(1, 10**5))

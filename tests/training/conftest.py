@@ -61,7 +61,7 @@ def result_of(folder: Path) -> dict[str, bytes]:
     outcome = json.loads((folder / "outcome.json").read_text())
     bytes_of["outcome.json"] = json.dumps({**outcome, "seconds": None}).encode()
     # The spec's head says where this run is.
-    bytes_of["spec.yaml"] = b"\n".join(l for l in bytes_of["spec.yaml"].splitlines() if not l.startswith(b"#"))
+    bytes_of["spec.yaml"] = b"\n".join(line for line in bytes_of["spec.yaml"].splitlines() if not line.startswith(b"#"))
     return bytes_of
 
 

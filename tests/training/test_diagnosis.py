@@ -51,7 +51,7 @@ class Spoil(Stage):
         if self.spec.what == "weighting":
             return torch.where(now, torch.inf, weighting)
         # The root of 0 has an infinite slope: 0 now, and no number going backwards.
-        return weighting + torch.where(now, (0 * fields["doubt"]).abs().sqrt(), 0)
+        return weighting + torch.where(now, 0 * fields["doubt"], 1.0).abs().sqrt() - (~now).to(weighting.dtype)
 
 
 @hookimpl

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import pickle
 
 import pytest
 import torch
@@ -100,3 +101,30 @@ def test_a_scalar_outside_its_range_is_refused(wrong: dict[str, float]) -> None:
     """Each scalar's range is checked, and the message has the value."""
     with pytest.raises(ValueError, match=str(next(iter(wrong.values())))):
         GravesRMSprop([torch.nn.Parameter(torch.ones(1))], **wrong)
+
+
+def test_a_copy_and_one_from_a_pickle_go_on_alike() -> None:
+    """A deep copy, and parameters that get a gradient only later, make the same steps as if nothing had happened."""
+    one, late = torch.nn.Parameter(torch.ones(2, 3)), torch.nn.Parameter(torch.ones(4))
+    optimizer = GravesRMSprop([one, late])
+    one.grad = torch.full((2, 3), 0.5)
+    optimizer.step()
+    late.grad = torch.full((4,), -0.25)
+    optimizer.step()
+    copied = copy.deepcopy(optimizer)
+    pickled = pickle.loads(pickle.dumps(optimizer))
+    optimizer.step()
+    for other in (copied, pickled):
+        parameters = other.param_groups[0]["params"]
+        for parameter, original in zip(parameters, (one, late), strict=True):
+            parameter.grad = original.grad
+        other.step()
+        assert torch.equal(parameters[0], one)
+        assert torch.equal(parameters[1], late)
+        assert torch.equal(other.state[parameters[1]]["mean"], optimizer.state[late]["mean"])
+    alone = torch.nn.Parameter(torch.ones(4))
+    simple = GravesRMSprop([alone])
+    for _ in range(2):
+        alone.grad = torch.full((4,), -0.25)
+        simple.step()
+    assert torch.equal(alone, late)

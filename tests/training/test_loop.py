@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from ntm_toolkit.spec.errors import SpecError, ToolkitError
-from ntm_toolkit.spec.experiment import ExperimentSpec, StopRule
+from ntm_toolkit.spec.experiment import ExperimentSpec, RuntimeOptions, StopRule
 from ntm_toolkit.training import atomic
 from ntm_toolkit.training.loop import train
 from ntm_toolkit.training.run_folder import METRICS, RunFolder
@@ -214,7 +214,7 @@ def test_a_larger_budget_goes_on_exactly(
     train(tiny(), tmp_path / "run", resume=True, progress=watching)
     assert "the budget grows from 22 to 40 sequences" in watching.messages
     assert result(tmp_path / "run") == result(whole(tiny()))
-    with pytest.raises(ToolkitError, match="training.sequences was 40 and is 30"):
+    with pytest.raises(ToolkitError, match=r"training\.sequences was 40 and is 30"):
         train(tiny(sequences=30), tmp_path / "run", resume=True)
 
 
@@ -230,7 +230,7 @@ def test_another_spec_is_refused_unless_inexact(tiny: Tiny, watcher: Any, tmp_pa
     """A spec that differs is an error that lists what differs by path; --inexact goes on and says what."""
     train(tiny(), tmp_path / "run", progress=watcher(stop_at(10)))
     other = tiny(seed=1, optimizer=AdamSpec())
-    with pytest.raises(ToolkitError, match="training.seed was 0 and is 1") as raised:
+    with pytest.raises(ToolkitError, match=r"training\.seed was 0 and is 1") as raised:
         train(other, tmp_path / "run", resume=True)
     assert "--inexact" in str(raised.value)
     watching = watcher()
@@ -333,5 +333,25 @@ def test_two_trainings_of_one_run_exclude_each_other(tiny: Tiny, watcher: Any, t
 
 def test_sinks_need_a_folder(tiny: Tiny) -> None:
     """Without a folder there is no place for a sink, and that is said."""
-    with pytest.raises(ToolkitError, match="training.sinks"):
+    with pytest.raises(ToolkitError, match=r"training\.sinks"):
         train(tiny(sinks=[CSVSpec()]))
+
+
+@pytest.mark.slow
+def test_a_compiled_run_goes_on_exactly(tiny: Tiny, result: Result, watcher: Any, tmp_path: Path) -> None:
+    """With a compiled step too, the result is that of a run never stopped."""
+    spec = tiny().model_copy(update={"runtime": RuntimeOptions(kind="compile")})
+    train(spec, tmp_path / "whole")
+    assert train(spec, tmp_path / "run", progress=watcher(stop_at(18))).stopped_because == "interrupted"
+    train(spec, tmp_path / "run", resume=True)
+    assert result(tmp_path / "run") == result(tmp_path / "whole")
+
+
+@pytest.mark.gpu
+def test_a_run_on_a_gpu_goes_on_exactly(tiny: Tiny, result: Result, watcher: Any, tmp_path: Path) -> None:
+    """On a GPU too, the result is that of a run never stopped."""
+    spec = tiny().model_copy(update={"device": "cuda"})
+    train(spec, tmp_path / "whole")
+    assert train(spec, tmp_path / "run", progress=watcher(stop_at(18))).stopped_because == "interrupted"
+    train(spec, tmp_path / "run", resume=True)
+    assert result(tmp_path / "run") == result(tmp_path / "whole")

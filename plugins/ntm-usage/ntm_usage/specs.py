@@ -96,6 +96,7 @@ class LeastRecentlyUsedSpec(StageSpec):
     slots, which softmax takes out again, so the result is the paper's. No gradient flows through v.
     """
 
+    differentiable: ClassVar[bool] = False  # no gradient flows through v
     kind: Literal["least-recently-used"] = "least-recently-used"
     decay: Share = PydanticField(default=0.1, description="a: how much of the average stays at each step.")
     epsilon: Annotated[float, PydanticField(gt=0, le=1)] = PydanticField(
