@@ -111,8 +111,8 @@ def _copy(summaries: Sequence[Summary]) -> str:
     lengths = [row["axes"]["length"] for row in summaries[0]["evaluation"]]
     held_out = summaries[0]["evaluation"][0]["sequences"]
     lines = [
-        f"`specs/copy.yaml` on {len(summaries)} seeds, wrong bits per sequence on {held_out} held-out sequences of each "
-        "length (training: 1 to 20):",
+        f"`specs/copy.yaml` on {len(summaries)} seeds, wrong bits per sequence on {held_out} held-out sequences of "
+        "each length (training: 1 to 20):",
         "",
         "| seed | trained on | " + " | ".join(f"length {length}" for length in lengths) + " |",
         "|---|---|" + "---|" * len(lengths),

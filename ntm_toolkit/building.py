@@ -1,4 +1,4 @@
-"""From an experiment's spec to its model: sized for its task, started from its seed, on its device, with its runtime."""
+"""From an experiment's spec to its model: of its task's size, its seed's start, on its device, with its runtime."""
 
 from __future__ import annotations
 

@@ -61,7 +61,8 @@ def memory_view(rows: Tensor) -> MemoryView:
 def view(rows: Tensor, previous: Tensor, **more: Any) -> View:
     """What a stage or head sees, of a matrix memory's rows and its group's previous weighting."""
     time = torch.zeros(rows.shape[0], dtype=torch.int64)
-    return View(memory=memory_view(rows), previous=previous, **{"trackers": {}, "groups": {}, "time": time, **more})
+    usual = {"trackers": {}, "groups": {}, "time": time, "lengths": torch.full_like(time, 7)}
+    return View(memory=memory_view(rows), previous=previous, **{**usual, **more})
 
 
 def dims_of(rows: Tensor, heads: int) -> Dims:

@@ -142,7 +142,9 @@ class Machine(SequenceModel):
             time, batch = inputs.shape[:2]
             state = self.initial_state(batch) if state is None else check_state(state, self, batch)
             active = None
-            if lengths is not None:
+            if lengths is None:
+                lengths = torch.full((batch,), time, device=self.device)
+            else:
                 lengths = check_lengths(lengths, time, batch, self.device)
                 active = torch.arange(time, device=self.device)[:, None] < lengths
                 # Padding is never looked at: not even a NaN in it may reach a gradient.

@@ -24,7 +24,7 @@ class Steps:
         state: the state before the first step.
         noise: random numbers by path, (time, batch, *shape).
         active: (time, batch), False from where on a sequence has ended; None where all are as long as the input.
-        lengths: (batch,), or None.
+        lengths: (batch,) whole numbers.
     """
 
     packed: Tensors
@@ -32,7 +32,7 @@ class Steps:
     state: Tensors
     noise: Tensors
     active: Tensor | None
-    lengths: Tensor | None
+    lengths: Tensor
 
 
 class Runner(Protocol):
@@ -57,8 +57,8 @@ class EagerLoop:
                 inputs,
                 state,
                 {path: values[time] for path, values in steps.noise.items()},
-                None if steps.active is None else steps.active[time],
                 steps.lengths,
+                None if steps.active is None else steps.active[time],
                 None if self.record is None else self.record[time],
             )
             collected.append(features)

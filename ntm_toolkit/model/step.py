@@ -116,8 +116,8 @@ class Step:
         inputs: Tensor,
         state: Tensors,
         noise: Tensors,
+        lengths: Tensor,
         active: Tensor | None = None,
-        lengths: Tensor | None = None,
         record: Recorder | None = None,
     ) -> tuple[tuple[Tensor, ...], Flat]:
         """Return what the output sees, and the state after the step.
@@ -127,8 +127,8 @@ class Step:
             inputs: one step of what the controller's `project` returned, (batch, ...).
             state: the state before the step.
             noise: this step's random numbers by path, (batch, *shape).
-            active: (batch,), False where a sequence has ended and its state must stay as it is.
             lengths: the sequences' lengths (batch,), for stages to see.
+            active: (batch,), False where a sequence has ended and its state must stay as it is.
             record: called with what each part produced.
         """
         note = _ignore if record is None else record
@@ -171,7 +171,7 @@ class _Heads:
         state: Tensors,
         noise: Tensors,
         previous: Flat,
-        lengths: Tensor | None,
+        lengths: Tensor,
         note: Recorder,
     ) -> None:
         self.step, self.machine, self.raw = step, step.machine, raw

@@ -70,7 +70,7 @@ class View:
         groups: every group's weighting of the step before, by name, each (batch, that group's heads, slots).
         noise: the random numbers that the part declared, by name, each (batch, *shape).
         time: how many steps each sequence has taken before this one, (batch,) whole numbers.
-        lengths: the sequences' lengths, (batch,), or None where all are as long as the input.
+        lengths: how many steps of this input each sequence has, (batch,) whole numbers.
     """
 
     memory: MemoryView
@@ -78,5 +78,5 @@ class View:
     trackers: Mapping[str, Tensors]
     groups: Tensors
     time: Tensor
-    lengths: Tensor | None = None
+    lengths: Tensor
     noise: Tensors = field(default_factory=dict)

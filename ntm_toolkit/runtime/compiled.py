@@ -60,7 +60,7 @@ class CompiledLoop:
             problem = compiler_problem(steps.inputs.device)
             if problem is None:
                 self._compiled[key] = _compile(step)
-                with _quiet(), torch._functorch.config.patch(donated_buffer=False):
+                with _Quiet(), torch._functorch.config.patch(donated_buffer=False):
                     return _run(self._compiled[key], steps, first=True)
         except Exception as error:  # of many kinds; where the step itself is at fault, eager says so below
             if not self.fall_back:
@@ -95,9 +95,7 @@ def _compile(step: StepFunction) -> Compiled:
     def steady(*arguments: Any) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
         features, state = step(*arguments)
         # Another order of the names, or a view of a larger tensor with other strides, would be compiled again.
-        return features, {
-            path: state[path].clone(memory_format=torch.contiguous_format) for path in arguments[2]
-        }
+        return features, {path: state[path].clone(memory_format=torch.contiguous_format) for path in arguments[2]}
 
     # Dynamo counts compilations by code object and stops after eight; each step and case gets one of its own.
     code = steady.__code__.replace(co_name=f"step_{id(steady):x}")
@@ -116,7 +114,7 @@ def _run(compiled: Compiled, steps: Steps, *, first: bool = False) -> tuple[tupl
             for tensor in (inputs, *state.values(), *noise.values(), active, steps.lengths):
                 if tensor is not None:
                     torch._dynamo.mark_dynamic(tensor, 0)
-        features, state = compiled(steps.packed, inputs, state, noise, active, steps.lengths)
+        features, state = compiled(steps.packed, inputs, state, noise, steps.lengths, active)
         collected.append(features)
     return tuple(torch.stack(feature) for feature in zip(*collected, strict=True)), state
 
@@ -129,7 +127,7 @@ def _start(value: Tensor) -> Tensor:
     return value
 
 
-class _quiet:
+class _Quiet:
     """Keeps Dynamo's and Inductor's chatter off the terminal while they compile."""
 
     names = ("torch._dynamo", "torch._inductor")

@@ -93,18 +93,20 @@ class Bench(ABC, Generic[P]):
         Raises:
             LawSkipped: it refuses all that were tried.
         """
-        for more in _MORE_SLOTS:
-            candidates = tuple(
-                replace(sizes, slots=sizes.slots + more, width=sizes.width + more) for sizes in ASCENDING
-            )
-            try:
-                for sizes in candidates:
-                    check_all(self.spec, self.dims(sizes))
-            except ValueError as error:
-                refusal = str(error)
-            else:
-                return candidates
-        raise LawSkipped(f"it accepts none of the sizes tried, up to {candidates[-1]}: {refusal}")
+        for wanted in (len(ASCENDING), 1):
+            for more in _MORE_SLOTS:
+                larger = [replace(sizes, slots=sizes.slots + more, width=sizes.width + more) for sizes in ASCENDING]
+                accepted = tuple(sizes for sizes in larger if self._refusal(sizes) is None)
+                if len(accepted) >= wanted:
+                    return accepted
+        raise LawSkipped(f"it accepts none of the sizes tried, up to {larger[-1]}: {self._refusal(larger[-1])}")
+
+    def _refusal(self, sizes: Sizes) -> str | None:
+        try:
+            check_all(self.spec, self.dims(sizes))
+        except ValueError as error:
+            return str(error)
+        return None
 
     def require_ready(self) -> None:
         """Find out whether the part can be tried at all.

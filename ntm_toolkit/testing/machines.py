@@ -30,7 +30,7 @@ def small_machine(
     needs: Needs | None = None,
     companions: Sequence[PartSpec] = (),
 ) -> NTMSpec:
-    """Return a machine of two reading heads and one that writes, with a part of any family in its place.
+    """Return a machine of a head or two that read and one that writes, with a part of any family in its place.
 
     Args:
         sizes: slots and width of its memory.
@@ -45,7 +45,11 @@ def small_machine(
     """
     needs = needs or Needs()
     default: list[HeadSpec] = [
-        ReadSpec(name="read", count=2, addressing=[ContentSpec()] if reading is None else list(reading)),
+        ReadSpec(
+            name="read",
+            count=min(2, sizes.heads),
+            addressing=[ContentSpec()] if reading is None else list(reading),
+        ),
         WriteSpec(name="write", addressing=[ContentSpec(), InterpolateSpec()] if writing is None else list(writing)),
     ]
     groups = {head.name: head for head in [*default, *heads]}

@@ -95,6 +95,7 @@ class Surroundings:
             trackers=wrap("view.trackers", trackers),
             groups=wrap("view.groups", below("groups", inputs)),
             time=inputs["time"],
+            lengths=torch.full_like(inputs["time"], 1 << 20),
             noise=wrap("view.noise", below("noise", inputs)),
         )
 

@@ -51,9 +51,7 @@ def record(model: Machine, episodes: Episodes, *, noise: NoiseKey | None = None)
     steps: list[dict[str, Tensor]] = [{} for _ in range(time)]
     inputs = episodes.inputs.transpose(0, 1) if model.batch_first else episodes.inputs
     with torch.no_grad():
-        outputs, _ = model(
-            inputs, lengths=episodes.lengths, noise=noise, record=[step.__setitem__ for step in steps]
-        )
+        outputs, _ = model(inputs, lengths=episodes.lengths, noise=noise, record=[step.__setitem__ for step in steps])
     if model.batch_first:
         outputs = outputs.transpose(0, 1)
     values = {path: torch.stack([step[path] for step in steps]).cpu() for path in steps[0]}

@@ -80,7 +80,9 @@ def test_without_a_compiler_it_warns_once_and_runs_in_eager(monkeypatch: pytest.
     machine, inputs = small_machine(), torch.rand(3, 2, 4, dtype=torch.float64)
     expected = machine(inputs)[0]
     machine.runner = CompiledLoop()
-    with pytest.warns(RuntimeWarning, match=r"runs in eager: no C\+\+ compiler was found \(looked for no-such-compiler\)"):
+    with pytest.warns(
+        RuntimeWarning, match=r"runs in eager: no C\+\+ compiler was found \(looked for no-such-compiler\)"
+    ):
         outputs = machine(inputs)[0]
     assert torch.equal(outputs, expected)
     machine(inputs)  # warnings are errors here: a second one would fail

@@ -309,6 +309,17 @@ class Usage(Tracker):
         return {"usage": 0.9 * state["usage"] + weighting.sum(1)}
 
 
+class LoneSpec(MixSpec):
+    """A stage that serves one head, and no more."""
+
+    kind: Literal["lone"] = "lone"  # type: ignore[assignment]
+
+    def check(self, dims: Dims) -> None:
+        """Refuse more heads."""
+        if dims.heads > 1:
+            raise ValueError(f"it serves one head; the group has {dims.heads}")
+
+
 class ConsultingSpec(StageSpec):
     """w' ~ w exp(-u), by a tracker's usage u."""
 

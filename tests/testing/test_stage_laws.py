@@ -7,7 +7,15 @@ import torch
 
 from ntm_toolkit.spec.families import StageSpec
 from ntm_toolkit.testing import Law, LawFailure, LawSkipped, check_part, laws_for
-from tests.testing.faulty import AveragingSpec, GrowingSpec, LosingSpec, MixSpec, SilentSpec, StraightThroughSpec
+from tests.testing.faulty import (
+    AveragingSpec,
+    GrowingSpec,
+    LoneSpec,
+    LosingSpec,
+    MixSpec,
+    SilentSpec,
+    StraightThroughSpec,
+)
 
 BROKEN = {
     "undeclared": ("declarations", "fields['gait'], which its spec does not declare (declared: gate)"),
@@ -128,6 +136,12 @@ def test_a_stage_with_state_noise_and_groups_passes() -> None:
     report = check_part(AveragingSpec())
     assert report.passed, str(report)
     assert "SKIP heads" in "\n".join(report.lines())
+
+
+def test_a_stage_is_tried_at_the_sizes_that_it_accepts() -> None:
+    """One that serves one head alone is tried with one, in the machine too."""
+    report = check_part(LoneSpec())
+    assert report.passed, str(report)
 
 
 def test_state_is_returned_under_its_name() -> None:

@@ -27,6 +27,6 @@ def view_of() -> Callable[[Tensor, Tensor], View]:
         slots, width = rows.shape[1:]
         memory = MatrixSpec(slots=slots, width=width).build(Dims(1, 1, slots, width, 1))
         time = torch.zeros(rows.shape[0], dtype=torch.int64)
-        return View(MemoryView(memory, {"matrix": rows}), previous, trackers={}, groups={}, time=time)
+        return View(MemoryView(memory, {"matrix": rows}), previous, trackers={}, groups={}, time=time, lengths=time + 7)
 
     return view

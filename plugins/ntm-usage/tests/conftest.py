@@ -38,6 +38,7 @@ def view_of() -> Callable[..., View]:
             trackers=trackers or {},
             groups=groups or {},
             time=torch.zeros(batch, dtype=torch.int64),
+            lengths=torch.full((batch,), 7),
             noise=noise or {},
         )
 
