@@ -68,6 +68,25 @@ class Noisy(Stage):
         return torch.softmax((weighting + 1e-6).log() + view.noise["jitter"], -1)
 
 
+class WatchingSpec(StageSpec):
+    """The identity, whose module keeps every view that it was given."""
+
+    kind: Literal["watching"] = "watching"
+
+    def build(self, dims: Dims) -> Stage:
+        return Watching()
+
+
+class Watching(Stage):
+    def __init__(self) -> None:
+        super().__init__()
+        self.views: list[View] = []
+
+    def forward(self, weighting: Tensor, fields: Tensors, view: View, *state: Tensors) -> Tensor:
+        self.views.append(view)
+        return weighting
+
+
 class WrittenSpec(TrackerSpec):
     """How much each slot was written, faded by a field that every group is asked for."""
 

@@ -148,7 +148,7 @@ def _alike(groups: Sequence[HeadSpec], dims: Dims, owning: Mapping[str, bool]) -
             for stage in head.addressing
         )
         for unit in units if shareable else ():
-            if unit[0].addressing == head.addressing and not owning[unit[0].name]:
+            if unit[0].addressing == head.addressing:
                 unit.append(head)
                 break
         else:

@@ -40,6 +40,7 @@ MAX_BYTES = 1 << 20
 _MAX_DIGITS = 100
 _MAX_PROBLEMS = 100
 
+_LINE_BREAK = re.compile(r"\r\n|[\r\n\x85\u2028\u2029]")
 _NULL = re.compile(r"(?:null|Null|NULL|~|)")
 _BOOL = re.compile(r"(?:true|True|TRUE|false|False|FALSE)")
 _INT = re.compile(r"(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)")
@@ -130,8 +131,8 @@ def _parse(text: str, origin: Callable[[int, int], Origin]) -> Node | None:
     except _AbandonedError:
         pass
     except yaml.reader.ReaderError as error:
-        before = text[: error.position]
-        line, column = before.count("\n") + 1, error.position - (before.rfind("\n") + 1) + 1
+        before = _LINE_BREAK.split(text[: error.position])
+        line, column = len(before), len(before[-1]) + 1
         message = f"{chr(error.character)!r} is not a character that YAML allows"
         builder.problems.append(origin(line, column).problem(message))
     except yaml.MarkedYAMLError as error:

@@ -9,15 +9,16 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from ntm_toolkit.spec.strict import StrictModel
+from ntm_toolkit.spec.strict import LARGEST, StrictModel
 
 Sequences = Annotated[int, Field(ge=0, le=10**12)]
+Value = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 
 
 class Schedule(StrictModel):
     """A scalar that changes as training goes on, through knots at numbers of training sequences."""
 
-    knots: dict[Sequences, float] = Field(
+    knots: dict[Sequences, Value] = Field(
         description="The value at each number of sequences; before the first and after the last it stays.",
         min_length=1,
     )

@@ -21,6 +21,9 @@ from typing_extensions import TypeAliasType
 from ntm_toolkit.spec.errors import describe
 from ntm_toolkit.spec.suggestions import did_you_mean
 
+LARGEST = 1e30
+"""What no real number in a spec exceeds in size, so that float32 holds it and what is made of it."""
+
 _BUILT_IN_ERROR_TYPES = frozenset(get_args(ErrorType))
 
 
@@ -29,7 +32,8 @@ class StrictModel(BaseModel):
 
     The refusal is an error of type `ntm` at the location of the unknown key, so that its message reaches the user as
     it stands; every other error of the same model is reported beside it. A number, a truth value and a string are
-    never taken for one another, as pydantic would (`slots: true` is not 1); a whole number may be written `1e6`.
+    never taken for one another, as pydantic would (`slots: true` is not 1); a whole number may be written `1e6`, and
+    no real number is larger than `LARGEST`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -52,7 +56,10 @@ class StrictModel(BaseModel):
     @classmethod
     def _keep_scalars_apart(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, bool | int | float | str) and info.field_name in cls.model_fields:
-            expected = _scalar_mistaken(value, _alternatives(cls.model_fields[info.field_name].annotation))
+            alternatives = _alternatives(cls.model_fields[info.field_name].annotation)
+            expected = _scalar_mistaken(value, alternatives)
+            if not expected and not isinstance(value, str) and float in alternatives and abs(value) > LARGEST:
+                expected = f"a number of at most {LARGEST:g} in size"
             if expected:
                 raise PydanticCustomError("ntm", "{text}", {"text": f"expected {expected}, got {describe(value)}"})
         return value

@@ -139,6 +139,16 @@ def test_a_group_that_reads_leaves_the_other_starts_as_they_are(kind: Any):
         assert torch.equal(value, more[name])
 
 
+@kinds
+def test_no_two_sources_start_alike(kind: Any):
+    """Weights of sources of one size are drawn apart."""
+    dims = Dims(inputs=4, outputs=2, slots=6, width=4, hidden=4, reads={"first": 4, "second": 4})
+    state = built(kind(size=4, layers=2), dims).state_dict()
+    weights = [value for name, value in state.items() if name.endswith("weight") and value.shape[1] == 4]
+    assert len(weights) >= 4
+    assert len({value.flatten()[0].item() for value in weights}) == len(weights)
+
+
 @pytest.mark.parametrize("kind", [LSTMSpec, GRUSpec])
 def test_initial_states_are_trained_or_zero(kind: Any):
     """Learned ones are parameters and start off zero, others are neither saved nor trained."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ntm_toolkit.controllers.specs import LSTMSpec
@@ -59,7 +59,6 @@ def compare(spec: NTMSpec, inputs: torch.Tensor, lengths: list[int] | None, seed
         )
 
 
-@settings(max_examples=40)
 @given(data=st.data(), spec=machines())
 def test_values_and_gradients_are_those_of_the_equations(data: Any, spec: NTMSpec):
     """Outputs, final state and all gradients of any built-in machine equal the loops', ragged lengths included."""

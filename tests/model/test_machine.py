@@ -76,7 +76,7 @@ def test_a_state_dict_makes_any_start_the_same(build: Callable[[], Machine]):
     """All that the computation depends on is saved, a random start of the memory included."""
     machine, other = build(), build()
     with torch.no_grad():
-        for tensor in [*other.parameters(), *other.buffers()]:
+        for tensor in other.state_dict().values():
             tensor.uniform_(-1, 1)
     assert not same(machine, other)
     other.load_state_dict(machine.state_dict())

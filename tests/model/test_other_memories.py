@@ -92,9 +92,9 @@ def test_state_of_other_parts_is_of_the_machines_dtype():
     heads = [spec.heads[0].model_copy(update={"addressing": [LaggingSpec()]}), spec.heads[1]]
     memory = spec.memory.model_copy(update={"trackers": [WrittenSpec()]})
     machine = Machine(NTMSpec(memory=memory, controller=spec.controller, heads=heads), 3, 2)
-    _, state = machine(torch.rand(2, 1, 3))
+    state = machine.initial_state(1)
     assert state["trackers.written.amount"].dtype == torch.float32
-    assert state["heads.read.addressing.lagging.last"].dtype == torch.float32
+    assert torch.equal(state["heads.read.addressing.lagging.last"], torch.full((1, 2, 4), 0.25))
 
 
 def test_the_tape_moves_under_its_head():
@@ -117,6 +117,17 @@ def test_the_log_appends_and_starts_anew_when_full():
     assert state["memory.pointer"].tolist() == [6, 3]
     filled = state["memory.entries"].abs().sum(-1) > 0
     assert filled.tolist() == [[True] * 4, [True, True, True, False]]
+
+
+@pytest.mark.parametrize("interface", ["linear", "layer-norm"])
+def test_a_machine_may_ask_nothing_of_its_controller(interface: str):
+    """Heads and stages without a field leave the interface empty."""
+    machine = Machine(
+        NTMSpec.model_validate({"interface": interface, "heads": [{"kind": "read", "addressing": []}]}), 3, 2
+    )
+    outputs, state = machine(torch.rand(3, 2, 3))
+    assert outputs.shape == (3, 2, 2)
+    assert torch.equal(state["heads.read.weighting"], machine.initial_state(2)["heads.read.weighting"])
 
 
 def test_a_recording_sees_them():

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ntm_toolkit.heads.specs import ReadSpec, WriteSpec
@@ -29,7 +29,6 @@ def stateful() -> Machine:
     )
 
 
-@settings(max_examples=20)
 @given(machines(), st.integers(0, 9))
 def test_sequences_of_a_batch_are_computed_apart(spec: NTMSpec, seed: int):
     """Each sequence has the outputs and the state that it has alone, whatever stands beside it."""
@@ -42,7 +41,6 @@ def test_sequences_of_a_batch_are_computed_apart(spec: NTMSpec, seed: int):
             torch.testing.assert_close(state[path][sequence, None], own[path])
 
 
-@settings(max_examples=20)
 @given(st.data(), machines(), st.integers(0, 9))
 def test_weightings_of_whole_machines_stay_weightings(data: Any, spec: NTMSpec, seed: int):
     """After any number of steps every head's weighting is non-negative and sums to at most 1."""
@@ -54,7 +52,6 @@ def test_weightings_of_whole_machines_stay_weightings(data: Any, spec: NTMSpec, 
         assert bool((result.sum(-1) <= 1 + 1e-6).all())
 
 
-@settings(max_examples=20)
 @given(machines(), st.integers(1, 4))
 def test_a_carried_state_goes_on(spec: NTMSpec, cut: int):
     """Two chunks with the state between them are one sequence, in outputs, state and gradients."""

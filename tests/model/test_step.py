@@ -13,7 +13,7 @@ from ntm_toolkit.memory.specs import MatrixSpec, RandomSpec
 from ntm_toolkit.model.machine import Machine
 from ntm_toolkit.model.step import above, below, named
 from tests.examples import PAPER, SMALL, drawn, small_machine
-from tests.toys import UnwrittenSpec, WrittenSpec
+from tests.toys import UnwrittenSpec, WatchingSpec, WrittenSpec
 
 
 def record(machine: Machine, inputs: Tensor) -> tuple[list[dict[str, Tensor]], Any]:
@@ -101,6 +101,28 @@ def test_the_order_of_groups(order: str):
     sequential = between * keep_too + add_too
     simultaneous = start * keep * keep_too + add + add_too
     torch.testing.assert_close(values["memory.matrix"], sequential if order == "sequential" else simultaneous)
+
+
+def test_what_a_stage_is_shown():
+    """Every group's weighting of the step before, its own among them, the time, and the lengths."""
+    heads = [
+        ReadSpec(count=2, addressing=PAPER),
+        WriteSpec(addressing=[*PAPER, WatchingSpec()]),
+        ReadSpec(name="later", addressing=PAPER),
+    ]
+    machine, inputs, lengths = small_machine(heads=heads), drawn(3, 2, 3), torch.tensor([3, 2])
+    views = machine.heads["write.addressing.watching"].views
+    _, state = machine(inputs[:1])
+    machine(inputs, state, lengths=lengths)
+    before = [machine.initial_state(2), state, machine(inputs[:1], state)[1]]
+    for view, expected in zip(views, before, strict=False):
+        assert set(view.groups) == {"read", "write", "later"}
+        for group, weighting in view.groups.items():
+            torch.testing.assert_close(weighting, expected[f"heads.{group}.weighting"])
+        torch.testing.assert_close(view.previous, expected["heads.write.weighting"])
+    assert [view.time.tolist() for view in views[:4]] == [[0, 0], [1, 1], [2, 2], [3, 3]]
+    assert [view.lengths.tolist() for view in views[:2]] == [[1, 1], [3, 2]]
+    assert views[0].trackers == {}
 
 
 def test_the_step_changes_nothing_that_it_is_given():

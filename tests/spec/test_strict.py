@@ -92,6 +92,8 @@ def test_a_part_of_a_class_with_other_fields_is_validated_by_its_own():
         ("sharing", "yes", "expected true or false, got 'yes' (a string)"),
         ("scale", "1e-3", "expected a number, got '1e-3' (a string)"),
         ("scale", False, "expected a number, got false"),
+        ("scale", 1e31, "expected a number of at most 1e+30 in size, got 1e+31"),
+        ("scale", -(10**31), "expected a number of at most 1e+30 in size, got -10000000000000000000000000000000"),
         ("label", 3, "expected a string, got 3"),
         ("choice", True, "expected a whole number or a string, got true"),
     ],
