@@ -36,7 +36,7 @@ def build(spec: ExperimentSpec, *, batch_first: bool = False) -> SequenceModel:
 
 def runtime_of(spec: ExperimentSpec) -> Choice:
     """Return the runtime that an experiment's model is executed by, and why."""
-    return choose(spec.runtime.kind, torch.device(spec.device))
+    return choose(spec.runtime, torch.device(spec.device))
 
 
 def check_device(device: torch.device) -> None:

@@ -38,7 +38,7 @@ def page(registration: Registration, registry: Registry) -> dict[str, Any]:
         "spellings": list(registry.spellings(registration)),
         "description": inspect.cleandoc(part.__doc__ or ""),
         "provider": {"name": provider.name, **provider.record(), "file": str(provider.file or "") or None},
-        "fields": [_field(name, info) for name, info in part.model_fields.items() if name != "kind"],
+        "fields": [field_page(name, info) for name, info in part.model_fields.items() if name != "kind"],
         "declares": _declarations(part),
     }
 
@@ -51,7 +51,8 @@ def summary(part: type[PartSpec]) -> str:
     return re.split(r"(?<=\S[.!?])\s+(?=[A-Z])", first)[0]
 
 
-def _field(name: str, info: FieldInfo) -> dict[str, Any]:
+def field_page(name: str, info: FieldInfo) -> dict[str, Any]:
+    """Return what a field is called, what it takes, its default and its description, as plain data."""
     required = info.is_required()
     return {
         "name": name,

@@ -8,7 +8,9 @@ import torch
 
 from ntm_toolkit.model.sequence import EagerLoop, Runner
 from ntm_toolkit.runtime.compiled import CompiledLoop, compiler_problem
+from ntm_toolkit.runtime.fused.loop import FusedLoop
 from ntm_toolkit.spec.errors import ToolkitError
+from ntm_toolkit.spec.experiment import RuntimeOptions
 
 
 @dataclass(frozen=True)
@@ -26,24 +28,31 @@ class Choice:
     reason: str
 
 
-def choose(kind: str, device: torch.device) -> Choice:
-    """Return the runtime for a kind (`auto` included) on a device, the same every time.
+def choose(options: RuntimeOptions, device: torch.device) -> Choice:
+    """Return the runtime that is asked for (`auto` included) on a device, the same every time.
+
+    On a CPU, `auto` is fused, then compile, then eager; elsewhere compile, then eager. Whether fused serves a model
+    shows when it is first used: `auto` then goes on with compile, after a warning that says why.
 
     Raises:
         ToolkitError: the kind was asked for by name and cannot serve.
     """
-    if kind == "eager":
+    if options.kind == "eager":
         return Choice("eager", EagerLoop(), "asked for")
-    if kind == "fused":
-        raise ToolkitError(
-            "runtime: the fused runtime is not part of this version; use 'compile' (torch.compile of the step), "
-            "'eager', or 'auto'"
-        )
     problem = compiler_problem(device)
-    if kind == "compile":
+    if options.kind == "compile":
         if problem is not None:
             return Choice("compile", CompiledLoop(), f"asked for, but {problem}: it will warn and run in eager")
         return Choice("compile", CompiledLoop(), "asked for")
+    if options.kind == "fused":
+        if device.type != "cpu":
+            problem = f"it runs on the CPU, and the device is {device}"
+        if problem is not None:
+            raise ToolkitError(f"runtime: 'fused' cannot serve: {problem}; use 'compile', 'eager' or 'auto'")
+        return Choice("fused", FusedLoop(tape_limit_mb=options.tape_limit_mb), "asked for")
     if problem is not None:
         return Choice("eager", EagerLoop(), f"auto: {problem}")
-    return Choice("compile", CompiledLoop(), "auto: torch.compile of the step")
+    if device.type != "cpu":
+        return Choice("compile", CompiledLoop(), f"auto: torch.compile of the step, as fused does not run on {device}")
+    fused = FusedLoop(instead=CompiledLoop(), tape_limit_mb=options.tape_limit_mb)
+    return Choice("fused", fused, "auto: one kernel for the whole sequence, compiled when it is first used")

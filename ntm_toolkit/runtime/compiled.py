@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
-import shutil
 import types
 import warnings
 from collections.abc import Callable
@@ -22,6 +20,7 @@ from torch import Tensor
 
 from ntm_toolkit.model.sequence import EagerLoop, StepFunction, Steps
 from ntm_toolkit.parts import Tensors
+from ntm_toolkit.runtime.fused.build import BuildError, compiler
 
 Compiled = Callable[..., tuple[tuple[Tensor, ...], dict[str, Tensor]]]
 
@@ -30,11 +29,11 @@ def compiler_problem(device: torch.device) -> str | None:
     """Return why nothing can be compiled for that device, or None where it can."""
     if device.type != "cpu":
         return None
-    wanted = os.environ.get("CXX")
-    names = [wanted] if wanted else ["g++", "clang++", "c++"]
-    if any(shutil.which(name) for name in names):
-        return None
-    return f"no C++ compiler was found (looked for {', '.join(names)}); install g++ or clang++, or set CXX"
+    try:
+        compiler()
+    except BuildError as error:
+        return str(error)
+    return None
 
 
 class CompiledLoop:

@@ -87,6 +87,10 @@ class RuntimeOptions(StrictModel):
     kind: RuntimeKind = Field(
         default="auto", description="auto takes the fastest that serves the model on the device, and says which."
     )
+    tape_limit_mb: Annotated[int, Field(ge=1, le=1 << 24)] = Field(
+        default=512,
+        description="MiB that fused may keep of a batch for its backward pass; beyond it, it computes segments again.",
+    )
 
 
 RuntimeSpec = Annotated[
@@ -101,15 +105,17 @@ class ExperimentSpec(StrictModel):
     requires: list[str] = Field(
         default=[], description="Distributions that must be installed, as in ntm-dnc>=0.1; nothing is loaded by it."
     )
-    model: ModelSpec
-    task: TaskSpec
-    training: TrainingSpec
-    evaluation: EvaluationSpec = EvaluationSpec()
-    runtime: RuntimeSpec = RuntimeOptions()
+    model: ModelSpec = Field(description="What is trained; ntm unless it says kind.")
+    task: TaskSpec = Field(description="What it is trained on.")
+    training: TrainingSpec = Field(description="How it is trained.")
+    evaluation: EvaluationSpec = Field(default=EvaluationSpec(), description="What is measured in the end.")
+    runtime: RuntimeSpec = Field(default=RuntimeOptions(), description="How a sequence of steps is executed.")
     device: str = Field(
         default="cpu", description="cpu, cuda or cuda:1.", pattern=r"^(cpu|mps|(cuda|xpu)(:[0-9]{1,2})?)$"
     )
-    dtype: Literal["float32", "float64"] = "float32"
+    dtype: Literal["float32", "float64"] = Field(
+        default="float32", description="In what all parameters are kept and everything is computed."
+    )
     threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
         default=None, description="CPU threads of one run; torch's own choice unless given."
     )

@@ -15,7 +15,7 @@ from ntm_toolkit.parts import Episodes, NoiseKey, SequenceModel, Task, derived_s
 from ntm_toolkit.spec.experiment import ExperimentSpec
 from ntm_toolkit.trace.record import record
 
-FEW_SLOTS = 8
+FEW_SLOTS = 4
 """Slots kept around those that are used, so that a picture of a large memory shows where things happen."""
 
 TALLEST = 48
@@ -65,7 +65,7 @@ def draw_episode(
     finally:
         model.train(training)
     heights = [min(max(panel.rows.shape[0], 4), TALLEST) for panel in panels]
-    figure = Figure(figsize=(7.0, 1.2 + 0.11 * sum(heights) + 0.45 * len(panels)), layout="constrained")
+    figure = Figure(figsize=(7.5, 0.8 + 0.07 * sum(heights) + 0.4 * len(panels)), layout="constrained")
     axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     for panel, axis in zip(panels, axes, strict=True):
         last = panel.first_row + panel.rows.shape[0]
@@ -116,6 +116,6 @@ def _used(weighting: Tensor) -> tuple[int, int]:
     """Return the range of slots around those that some head weighs by a tenth or more at some step."""
     slots = weighting.shape[-1]
     used = (weighting.amax(dim=(0, 1)) >= 0.1).nonzero().flatten()
-    if slots <= 4 * FEW_SLOTS or not len(used):
+    if slots <= 8 * FEW_SLOTS or not len(used):
         return 0, slots
     return max(int(used[0]) - FEW_SLOTS, 0), min(int(used[-1]) + FEW_SLOTS + 1, slots)

@@ -97,7 +97,7 @@ def test_require_solved(ntm: Ntm) -> None:
 
 def test_a_value_that_is_not_finite(ntm: Ntm) -> None:
     """Training that blows up is exit code 4, and says where the value first arose."""
-    result = ntm("train", "tiny.yaml", "-o", "training.optimizer={kind: sgd, learning_rate: 1.0e38}")
+    result = ntm("train", "tiny.yaml", "-o", "training.optimizer={kind: sgd, learning_rate: 1.0e30}")
     assert result.exit_code == exits.NON_FINITE
     assert "not finite" in result.stderr
 

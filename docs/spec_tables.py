@@ -1,0 +1,68 @@
+"""The tables of fields in spec.md, made from the models: `python docs/spec_tables.py` writes them.
+
+In the page a table stands between `<!-- fields: TrainingSpec -->`, or `<!-- parts: stage -->` for all built-in parts of
+a family, and `<!-- end of fields -->`. A test checks that the page is what this script makes of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from ntm_toolkit import plugins
+from ntm_toolkit.cli.part_page import as_yaml, field_page, summary
+from ntm_toolkit.spec import experiment
+from ntm_toolkit.spec.families import FAMILIES
+from ntm_toolkit.spec.schedules import Schedule
+from ntm_toolkit.spec.strict import StrictModel
+
+PAGE = Path(__file__).parent / "spec.md"
+_PLACE = re.compile(r"<!-- (fields|parts): (\w+) -->\n.*?<!-- end of fields -->\n", re.DOTALL)
+_MODELS: Mapping[str, type[StrictModel]] = {
+    **{name: value for name, value in vars(experiment).items() if isinstance(value, type)},
+    "Schedule": Schedule,
+}
+
+
+def updated(page: str) -> str:
+    """Return the page with all its tables as the models are now."""
+    return _PLACE.sub(lambda match: _filled(match[1], match[2]), page)
+
+
+def _filled(what: str, name: str) -> str:
+    table = _table(_MODELS[name].model_fields.items()) if what == "fields" else _parts(name)
+    return f"<!-- {what}: {name} -->\n{table}\n<!-- end of fields -->\n"
+
+
+def _parts(name: str) -> str:
+    family = next(family for family in FAMILIES if family.family == name)
+    blocks = []
+    for registration in plugins.load(entry_points=False).parts(family):
+        fields = registration.part.model_fields.items()
+        own = [(field, info) for field, info in fields if field not in ("kind", "name")]
+        blocks.append(f"**{registration.kind}**: {_escaped(summary(registration.part))}\n")
+        if own:
+            blocks.append(f"{_table(own)}\n")
+    return "\n".join(blocks).rstrip("\n")
+
+
+def _table(fields: Iterable[tuple[str, FieldInfo]]) -> str:
+    rows = [_row(field_page(name, info)) for name, info in fields]
+    return "\n".join(["| field | takes | default | |", "|---|---|---|---|", *rows])
+
+
+def _row(field: Mapping[str, Any]) -> str:
+    default = "required" if field["required"] else f"`{as_yaml(field['default'])}`"
+    return f"| `{field['name']}` | {_escaped(field['takes'])} | {default} | {_escaped(field['description'])} |"
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([|*_])", r"\\\1", text)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(updated(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
