@@ -60,8 +60,12 @@ class ContentSpec(StageSpec):
     normalizer: NormalizerSpec = PydanticField(
         default=SoftmaxSpec(), description="How scores over the slots become a weighting."
     )
-    key_activation: Activation = "tanh"
-    strength_activation: Activation = "softplus"
+    key_activation: Activation = PydanticField(
+        default="tanh", description="What the key's raw numbers go through; none in pytorch-ntm."
+    )
+    strength_activation: Activation = PydanticField(
+        default="softplus", description="What the strength's raw number goes through."
+    )
 
     def interface(self, dims: Dims) -> Mapping[str, Field]:
         """The key k (width) and its strength beta (1)."""
@@ -78,7 +82,7 @@ class InterpolateSpec(StageSpec):
     """w_g = g w + (1 - g) w_{t-1} (Graves et al. 2014, eq. 7)."""
 
     kind: Literal["interpolate"] = "interpolate"
-    activation: Activation = "sigmoid"
+    activation: Activation = PydanticField(default="sigmoid", description="What the gate's raw number goes through.")
 
     def interface(self, dims: Dims) -> Mapping[str, Field]:
         """The gate g in (0, 1)."""
@@ -169,9 +173,15 @@ class SharpenSpec(StageSpec):
     """
 
     kind: Literal["sharpen"] = "sharpen"
-    activation: Activation = "one-plus-softplus"
-    form: Literal["log", "power"] = "log"
-    epsilon: Epsilon = 1e-16
+    activation: Activation = PydanticField(
+        default="one-plus-softplus", description="What the sharpness's raw number goes through."
+    )
+    form: Literal["log", "power"] = PydanticField(
+        default="log", description="log: softmax(gamma log(w~ + epsilon)); power: w~^gamma / (sum + epsilon)."
+    )
+    epsilon: Epsilon = PydanticField(
+        default=1e-16, description="Keeps an empty slot's logarithm, or an empty sum, finite."
+    )
 
     @property
     def sums_to_less(self) -> bool:

@@ -23,9 +23,13 @@ class FeedforwardSpec(ControllerSpec):
     """h = f(W [x_t; r_{t-1}] + b), stacked `layers` times; it keeps no state."""
 
     kind: Literal["feedforward"] = "feedforward"
-    size: Count = 100
-    layers: Annotated[int, PydanticField(ge=1, le=64)] = 1
-    activation: Literal["tanh", "relu", "sigmoid"] = "tanh"
+    size: Count = PydanticField(default=100, description="Units of each layer.")
+    layers: Annotated[int, PydanticField(ge=1, le=64)] = PydanticField(
+        default=1, description="How many layers are stacked."
+    )
+    activation: Literal["tanh", "relu", "sigmoid"] = PydanticField(
+        default="tanh", description="What each layer's sums go through."
+    )
     init_scale: Scale = PydanticField(default=1.0, description="Weights start uniform in +-init_scale/sqrt(size).")
 
     def output_size(self) -> int:
@@ -47,9 +51,13 @@ class LSTMSpec(ControllerSpec):
     """A long short-term memory on [x_t; r_{t-1}], stacked `layers` times; its output is the last layer's h."""
 
     kind: Literal["lstm"] = "lstm"
-    size: Count = 100
-    layers: Annotated[int, PydanticField(ge=1, le=64)] = 1
-    initial_state: InitialState = "learned"
+    size: Count = PydanticField(default=100, description="Units of each layer.")
+    layers: Annotated[int, PydanticField(ge=1, le=64)] = PydanticField(
+        default=1, description="How many layers are stacked."
+    )
+    initial_state: InitialState = PydanticField(
+        default="learned", description="Whether the state before the first step is trained, or zero."
+    )
     forget_bias: float = PydanticField(default=0.0, description="What the forget gate's bias starts at.")
     init_scale: Scale = PydanticField(default=1.0, description="Weights start uniform in +-init_scale/sqrt(size).")
 
@@ -72,9 +80,13 @@ class GRUSpec(ControllerSpec):
     """A gated recurrent unit on [x_t; r_{t-1}] (in torch's form, the reset gate inside), stacked `layers` times."""
 
     kind: Literal["gru"] = "gru"
-    size: Count = 100
-    layers: Annotated[int, PydanticField(ge=1, le=64)] = 1
-    initial_state: InitialState = "learned"
+    size: Count = PydanticField(default=100, description="Units of each layer.")
+    layers: Annotated[int, PydanticField(ge=1, le=64)] = PydanticField(
+        default=1, description="How many layers are stacked."
+    )
+    initial_state: InitialState = PydanticField(
+        default="learned", description="Whether the state before the first step is trained, or zero."
+    )
     init_scale: Scale = PydanticField(default=1.0, description="Weights start uniform in +-init_scale/sqrt(size).")
 
     def output_size(self) -> int:

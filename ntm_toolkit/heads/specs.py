@@ -21,7 +21,9 @@ class ReadSpec(HeadSpec):
     """r = sum_i w(i) M(i) (Graves et al. 2014, eq. 2)."""
 
     kind: Literal["read"] = "read"
-    initial_weighting: InitializerSpec | None = OneHotSpec()
+    initial_weighting: InitializerSpec | None = PydanticField(
+        default=OneHotSpec(), description="The weighting before the first step."
+    )
     start: InitializerSpec = PydanticField(
         default=LearnedSpec(scale=0.01), description="The read vectors that the first step sees."
     )
@@ -45,9 +47,15 @@ class WriteSpec(HeadSpec):
     """M(i) <- M(i) (1 - w(i) e) + w(i) a (Graves et al. 2014, eqs. 3 and 4)."""
 
     kind: Literal["write"] = "write"
-    initial_weighting: InitializerSpec | None = OneHotSpec()
-    erase_activation: Activation = "sigmoid"
-    add_activation: Activation = "tanh"
+    initial_weighting: InitializerSpec | None = PydanticField(
+        default=OneHotSpec(), description="The weighting before the first step."
+    )
+    erase_activation: Activation = PydanticField(
+        default="sigmoid", description="What the erase vector's raw numbers go through."
+    )
+    add_activation: Activation = PydanticField(
+        default="tanh", description="What the add vector's raw numbers go through; none in pytorch-ntm."
+    )
 
     def interface(self, dims: Dims) -> Mapping[str, Field]:
         """The erase vector e in (0, 1) and the add vector a, each of one slot's width."""

@@ -48,7 +48,9 @@ class LayerNormSpec(InterfaceSpec):
     bias_scale: Annotated[float, PydanticField(ge=0)] = PydanticField(
         default=0.01, description="Biases start normal with this standard deviation."
     )
-    epsilon: Annotated[float, PydanticField(gt=0)] = 1e-6
+    epsilon: Annotated[float, PydanticField(gt=0)] = PydanticField(
+        default=1e-6, description="Keeps raw numbers that are all alike from dividing by zero."
+    )
 
     def build(self, hidden: int, slots: Sequence[parts.FieldSlot]) -> parts.Interface:
         """Return the module that computes it."""

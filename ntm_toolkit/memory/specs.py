@@ -20,8 +20,8 @@ class ConstantSpec(InitializerSpec):
     """Every element starts at `value`; with `learned`, that start is then trained (as in Collier & Beel's code)."""
 
     kind: Literal["constant"] = "constant"
-    value: float = 1e-6
-    learned: bool = False
+    value: float = PydanticField(default=1e-6, description="What every element starts at.")
+    learned: bool = PydanticField(default=False, description="Whether that start is then trained.")
 
     def build(self, shape: tuple[int, ...]) -> parts.Initializer:
         """Return the module that holds it."""
@@ -64,7 +64,9 @@ class LearnedSpec(InitializerSpec):
     """Trained; before training, drawn from a normal distribution of standard deviation `scale`."""
 
     kind: Literal["learned"] = "learned"
-    scale: Annotated[float, PydanticField(ge=0)] = 0.1
+    scale: Annotated[float, PydanticField(ge=0)] = PydanticField(
+        default=0.1, description="Standard deviation before training."
+    )
     activation: Literal["none", "tanh"] = PydanticField(
         default="none", description="What the trained numbers go through before they are used."
     )
@@ -80,7 +82,7 @@ class OneHotSpec(InitializerSpec):
     """A weighting with all its weight on one slot."""
 
     kind: Literal["one-hot"] = "one-hot"
-    slot: Annotated[int, PydanticField(ge=0)] = 0
+    slot: Annotated[int, PydanticField(ge=0)] = PydanticField(default=0, description="The slot, counted from 0.")
 
     def check(self, dims: Dims) -> None:
         """Refuse a slot that the memory does not have."""
@@ -122,7 +124,9 @@ class LearnedWeightingSpec(InitializerSpec):
     """A weighting that is the softmax of trained numbers, drawn from a normal distribution before training."""
 
     kind: Literal["learned-weighting"] = "learned-weighting"
-    scale: Annotated[float, PydanticField(ge=0)] = 1.0
+    scale: Annotated[float, PydanticField(ge=0)] = PydanticField(
+        default=1.0, description="Standard deviation of the numbers under the softmax before training."
+    )
 
     def build(self, shape: tuple[int, ...]) -> parts.Initializer:
         """Return the module that holds it."""

@@ -45,9 +45,13 @@ class NTMSpec(ModelSpec):
     """A Neural Turing Machine (Graves et al. 2014): a controller that addresses a memory through heads."""
 
     kind: Literal["ntm"] = "ntm"
-    memory: MemorySpec = MatrixSpec()
-    controller: ControllerSpec = LSTMSpec()
-    interface: InterfaceSpec = LinearSpec()
+    memory: MemorySpec = PydanticField(default=MatrixSpec(), description="What the heads read and write.")
+    controller: ControllerSpec = PydanticField(
+        default=LSTMSpec(), description="The network that sees the input and the previous reads."
+    )
+    interface: InterfaceSpec = PydanticField(
+        default=LinearSpec(), description="The map from the controller's output to all fields."
+    )
     heads: Annotated[list[HeadSpec], PydanticField(min_length=1), AfterValidator(distinct_names)] = PydanticField(
         description="The groups of heads, in the order in which they act."
     )
@@ -56,7 +60,7 @@ class NTMSpec(ModelSpec):
         description="sequential: each group sees the memory as the one before left it; simultaneous: all groups see "
         "the memory as the step began, then all erases multiply and all adds sum.",
     )
-    output: OutputSpec = OutputSpec()
+    output: OutputSpec = PydanticField(default=OutputSpec(), description="The map to the model's output.")
 
     @classmethod
     def examples(cls) -> list[Self]:

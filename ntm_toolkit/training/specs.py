@@ -52,7 +52,7 @@ class AdamSpec(OptimizerSpec):
     """p <- p - lr m^ / (sqrt(v^) + epsilon), with bias-corrected averages m of g and v of g^2 (Kingma & Ba 2015)."""
 
     kind: Literal["adam"] = "adam"
-    learning_rate: NotNegative = _constant(1e-3)
+    learning_rate: NotNegative = PydanticField(default=_constant(1e-3), description="The size of a step.")
     beta1: Fraction = PydanticField(default=_constant(0.9), description="Decay of the average of gradients.")
     beta2: Fraction = PydanticField(default=_constant(0.999), description="Decay of the average of squared gradients.")
     epsilon: Positive = PydanticField(
@@ -86,14 +86,14 @@ class RMSpropSpec(OptimizerSpec):
     """
 
     kind: Literal["rmsprop"] = "rmsprop"
-    learning_rate: NotNegative = _constant(1e-4)
+    learning_rate: NotNegative = PydanticField(default=_constant(1e-4), description="The size of a step.")
     alpha: Fraction = PydanticField(default=_constant(0.99), description="Decay of the average of squared gradients.")
-    epsilon: Positive = _constant(1e-8)
-    momentum: Fraction = _constant(0.0)
+    epsilon: Positive = PydanticField(default=_constant(1e-8), description="Added to the root.")
+    momentum: Fraction = PydanticField(default=_constant(0.0), description="How much of the last step is taken again.")
     weight_decay: NotNegative = PydanticField(
         default=_constant(0.0), description="L2 penalty, added to the gradient as weight_decay p."
     )
-    centered: bool = False
+    centered: bool = PydanticField(default=False, description="Whether the average of the gradient is subtracted.")
 
     @model_validator(mode="after")
     def _momentum_alike(self) -> Self:
@@ -121,9 +121,9 @@ class SGDSpec(OptimizerSpec):
     """d <- momentum d + g; p <- p - lr d. With `nesterov`, p <- p - lr (g + momentum d)."""
 
     kind: Literal["sgd"] = "sgd"
-    learning_rate: NotNegative = _constant(1e-2)
-    momentum: Fraction = _constant(0.9)
-    nesterov: bool = False
+    learning_rate: NotNegative = PydanticField(default=_constant(1e-2), description="The size of a step.")
+    momentum: Fraction = PydanticField(default=_constant(0.9), description="How much of the last step is taken again.")
+    nesterov: bool = PydanticField(default=False, description="Whether the gradient looks ahead along the momentum.")
     weight_decay: NotNegative = PydanticField(
         default=_constant(0.0), description="L2 penalty, added to the gradient as weight_decay p."
     )
@@ -160,9 +160,9 @@ class GravesRMSpropSpec(OptimizerSpec):
     """
 
     kind: Literal["graves-rmsprop"] = "graves-rmsprop"
-    learning_rate: NotNegative = _constant(1e-4)
+    learning_rate: NotNegative = PydanticField(default=_constant(1e-4), description="The size of a step.")
     decay: Fraction = PydanticField(default=_constant(0.95), description="Decay of both averages of the gradient.")
-    momentum: Fraction = _constant(0.9)
+    momentum: Fraction = PydanticField(default=_constant(0.9), description="How much of the last step is taken again.")
     damping: Positive = PydanticField(
         default=_constant(1e-4),
         description="Stands under the root: gradients far below its own root move a parameter in proportion, as in "

@@ -1,0 +1,136 @@
+"""A kernel tried against eager before it is used: a step that mixes samples looks right while it is traced with one.
+
+What is compared, at a batch of 3 and 4 steps, full and ragged, from parameters near the machine's: outputs, the final
+state, and the gradients of inputs and parameters.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from ntm_toolkit.model.machine import Machine
+from ntm_toolkit.model.sequence import EagerLoop, Runner, StepFunction, Steps
+from ntm_toolkit.parts import NoiseKey
+from ntm_toolkit.runtime.fused.kernel import Kernel
+from ntm_toolkit.runtime.fused.sequence import execute
+from ntm_toolkit.runtime.fused.unsupported import UnsupportedError
+
+_BATCH, _TIME = 3, 4
+_LENGTHS = (None, (4, 1, 3))
+_TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9}
+"""The relative error that is always let pass; a wrong kernel's is many times larger."""
+_MARGIN = 30.0
+"""How many times as far from the truth as eager in the same dtype a kernel may be."""
+_NEGLIGIBLE = 1e-3
+"""Errors count by the size of what they are in, but never by less than this share of the largest of its kind."""
+
+
+def check(kernel: Kernel, machine: Machine) -> None:
+    """Try a kernel against eager, in float64 where the machine can be had so; nothing of the machine's is changed.
+
+    Raises:
+        UnsupportedError: they differ, or eager fails at this batch.
+    """
+    inputs = _numbers((_TIME, _BATCH, machine.input_size), 0).to(kernel.dtype)
+    for lengths in _LENGTHS:
+        ours = _results(_twin(machine), _Always(kernel), inputs, lengths)
+        try:
+            eager = _results(_twin(machine), EagerLoop(), inputs, lengths)
+        except Exception as error:
+            message = (str(error).splitlines() or [""])[0]
+            raise UnsupportedError(
+                f"it fails in eager at a batch of {_BATCH}: {type(error).__name__}: {message}",
+                "keep the first dimension for the batch, whatever its size",
+            ) from error
+        try:
+            exact = _results(_twin(machine).double(), EagerLoop(), inputs.double(), lengths)
+        except Exception:  # a part that keeps tensors of its own dtype
+            exact = eager
+        _compare(ours, eager, exact, kernel.dtype)
+
+
+class _Always:
+    """Executes steps with one kernel."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+
+    def __call__(self, step: StepFunction, steps: Steps) -> tuple[tuple[Tensor, ...], Mapping[str, Tensor]]:
+        machine: Machine = step.machine  # type: ignore[attr-defined]
+        return execute(self.kernel, machine, steps, limit=1 << 62)
+
+
+def _twin(machine: Machine) -> Machine:
+    """Return a copy of a machine with parameters near its own: such as start at zero would hide errors."""
+    runner, machine.runner = machine.runner, EagerLoop()
+    try:
+        twin = copy.deepcopy(machine)
+    finally:
+        machine.runner = runner
+    with torch.no_grad():
+        for number, parameter in enumerate(twin.parameters()):
+            noise = _numbers(tuple(parameter.shape), number + 1).to(parameter.dtype)
+            parameter.mul_(1 + 0.1 * noise).add_(0.01 * noise)
+            parameter.requires_grad_()
+    return twin
+
+
+def _numbers(shape: tuple[int, ...], seed: int) -> Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 2 - 1
+
+
+def _results(
+    machine: Machine, runner: Runner, inputs: Tensor, lengths: tuple[int, ...] | None
+) -> dict[str, dict[str, Tensor]]:
+    machine.runner, machine.batch_first = runner, False
+    with torch.inference_mode(False), torch.enable_grad():
+        inputs = inputs.clone().requires_grad_()
+        outputs, state = machine.forward(
+            inputs, lengths=None if lengths is None else torch.tensor(lengths), noise=NoiseKey(0, 0)
+        )
+        values = {"the output": outputs, **{f"the state {path}": state[path] for path in sorted(state)}}
+        weights = {name: _numbers(tuple(value.shape), seed) for seed, (name, value) in enumerate(values.items())}
+        moving = [value * weights[name].to(value.dtype) for name, value in values.items() if value.requires_grad]
+        torch.autograd.backward(torch.stack([value.sum() for value in moving]).sum())
+    gradients = {"the inputs": inputs.grad, **{name: p.grad for name, p in machine.named_parameters()}}
+    return {
+        "values": {name: value.detach() for name, value in values.items()},
+        "gradients": {
+            f"the gradient of {name}": torch.zeros(()) if value is None else value for name, value in gradients.items()
+        },
+    }
+
+
+Results = Mapping[str, Mapping[str, Tensor]]
+
+
+def _compare(ours: Results, eager: Results, exact: Results, dtype: torch.dtype) -> None:
+    for kind, values in exact.items():
+        scales = {name: _largest(value) for name, value in values.items()}
+        least = max(scales.values()) * _NEGLIGIBLE
+        for name, value in values.items():
+            scale = max(scales[name], least, 1e-30)
+            error = _distance(ours[kind][name], value) / scale
+            allowed = _TOLERANCE[dtype] + _MARGIN * _distance(eager[kind][name], value) / scale
+            if not error <= allowed:
+                raise UnsupportedError(
+                    f"the kernel disagrees with eager at a batch of {_BATCH}: {name} is off by {error:.1e} of its size",
+                    "where a part sums, normalises or indexes over the batch (its first dimension), or squeezes "
+                    "dimensions without naming them, let it treat each sample by itself; otherwise please report it",
+                )
+
+
+def _largest(value: Tensor) -> float:
+    finite = value.double()[value.isfinite()]
+    return float(finite.abs().max()) if finite.numel() else 0.0
+
+
+def _distance(value: Tensor, truth: Tensor) -> float:
+    """Return the largest difference where the truth is finite."""
+    value, truth = torch.broadcast_tensors(value.double(), truth.double())  # type: ignore[no-untyped-call]
+    kept = truth.isfinite()
+    return float((value - truth)[kept].abs().max()) if bool(kept.any()) else 0.0

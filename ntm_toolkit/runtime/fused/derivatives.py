@@ -1,0 +1,45 @@
+"""Derivatives that are traced in another form than autograd's, which would grow with the size of what they see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class _CumulativeProduct(torch.autograd.Function):
+    """y_j = prod_{k <= j} x_k along the last axis; autograd's own derivative is a loop over that axis.
+
+    dL/dx_i = (prod_{k < i} x_k) sum_{j >= i} g_j prod_{i < k <= j} x_k, which is exact where elements are zero.
+    """
+
+    @staticmethod
+    def forward(value: Tensor) -> Tensor:
+        return value.cumprod(-1)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[0], output)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        value, product = ctx.saved_tensors
+        places = torch.arange(value.shape[-1], device=value.device)
+        after, upto = places[None, :] > places[:, None], places[None, :] >= places[:, None]
+        between = torch.where(after, value[..., None, :], 1.0).cumprod(-1)
+        total = torch.where(upto, between * gradient[..., None, :], 0.0).sum(-1)
+        before = torch.cat([torch.ones_like(value[..., :1]), product[..., :-1]], dim=-1)
+        return before * total
+
+
+def _cumprod(value: Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Tensor:
+    if value.dim() == 0 or not value.is_floating_point() or dtype not in (None, value.dtype):
+        return torch.cumprod(value, dim, dtype=dtype)
+    result: Tensor = _CumulativeProduct.apply(value.transpose(dim, -1))
+    return result.transpose(dim, -1)
+
+
+REPLACED: Mapping[Any, Callable[..., Any]] = {torch.cumprod: _cumprod, Tensor.cumprod: _cumprod}
+"""What is called in place of a torch function while a step is traced."""

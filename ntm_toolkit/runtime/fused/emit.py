@@ -1,0 +1,348 @@
+"""From programs to C++: one function for the whole sequence forward, one backward, over a tile of L samples.
+
+Every buffer of a sample is an array of lanes: element e of lane l lies at [e * L + l], so that whatever a statement does
+with shapes and strides, its innermost loop is over samples, contiguous, and of a length that the compiler knows. With
+L = 1 the lanes vanish, and loops run over the largest dense axis instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+
+from ntm_toolkit.runtime.fused.ir import (
+    Buffer,
+    Call,
+    Contract,
+    Expression,
+    Load,
+    Number,
+    Pick,
+    Reduce,
+    Scan,
+    Scatter,
+    Shape,
+    Sort,
+    Statement,
+    Store,
+    View,
+    row_major,
+)
+from ntm_toolkit.runtime.fused.pointwise import FUNCTIONS
+
+BLOCK = 8
+"""Rows of a contraction that are accumulated in registers at once."""
+
+
+class Emitter:
+    """Writes a program's statements for tiles of `lanes` samples.
+
+    Args:
+        lanes: samples in a tile.
+        place: for each buffer the C++ expression of its first element.
+    """
+
+    def __init__(self, lanes: int, place: Mapping[Buffer, str]) -> None:
+        self.lanes, self.place = lanes, place
+        self.lines: list[str] = []
+        self.depth = 1
+
+    def line(self, text: str) -> None:
+        self.lines.append("  " * self.depth + text)
+
+    def open(self, text: str) -> None:
+        self.line(text + " {")
+        self.depth += 1
+
+    def close(self, count: int = 1) -> None:
+        for _ in range(count):
+            self.depth -= 1
+            self.line("}")
+
+    # Elements -------------------------------------------------------------------------------------------------------
+
+    def element(self, view: View, index: Sequence[str], instead: tuple[int, str] | None = None) -> str:
+        """Return the C++ lvalue of a view's element; `index` says each axis's place, lanes are `l`."""
+        terms = [str(view.offset)] if view.offset else []
+        for axis, (size, stride, place) in enumerate(zip(view.shape, view.strides, index, strict=True)):
+            if instead is not None and instead[0] == axis:
+                place = instead[1]
+            elif size == 1:
+                continue
+            if stride and place != "0":
+                terms.append(place if stride == 1 else f"{place}*{stride}")
+        at = " + ".join(terms) or "0"
+        base = self.place[view.buffer]
+        if view.buffer.shared or self.lanes == 1:
+            return f"{base}[{at}]"
+        return f"{base}[({at})*L + l]"
+
+    def expression(self, expression: Expression, index: Sequence[str]) -> str:
+        """Return the C++ expression at an index."""
+        match expression:
+            case Number(value):
+                return _number(value)
+            case Load(view):
+                return self.element(view, index[len(index) - len(view.shape) :])
+            case Pick(view, axis, where):
+                at = f"(long)({self.expression(where, index)})"
+                return self.element(view, index, (axis, at))
+            case Call(function, arguments):
+                parts = [self.expression(argument, index) for argument in arguments]
+                return FUNCTIONS[function].cpp.format(*parts)
+        raise AssertionError(expression)
+
+    def loops(self, shape: Shape, dense: Sequence[int] = ()) -> tuple[list[str], int]:
+        """Open a loop for each axis longer than 1, and return the index and how many were opened.
+
+        Args:
+            shape: what is looped over.
+            dense: axes to have innermost where there are no lanes, the innermost last.
+        """
+        axes = [axis for axis in range(len(shape)) if shape[axis] > 1]
+        if self.lanes == 1:
+            axes = [axis for axis in axes if axis not in dense] + [axis for axis in dense if axis in axes]
+        index = ["0"] * len(shape)
+        for number, axis in enumerate(axes):
+            if self.lanes == 1 and number == len(axes) - 1:
+                self.line("#pragma GCC ivdep")
+            index[axis] = f"i{axis}"
+            self.open(f"for (int i{axis} = 0; i{axis} < {shape[axis]}; ++i{axis})")
+        return index, len(axes)
+
+    def for_lanes(self, text: str) -> None:
+        """Write a statement for every lane."""
+        if self.lanes > 1:
+            self.line("#pragma GCC ivdep")
+            self.line(f"for (int l = 0; l < L; ++l) {text}")
+        else:
+            self.line(text)
+
+    # Statements -----------------------------------------------------------------------------------------------------
+
+    def statement(self, statement: Statement) -> None:
+        """Write one statement."""
+        match statement:
+            case Store():
+                self._store(statement)
+            case Reduce():
+                self._reduce(statement)
+            case Contract():
+                self._contract(statement)
+            case Scatter():
+                self._scatter(statement)
+            case Scan():
+                self._scan(statement)
+            case Sort():
+                self._sort(statement)
+
+    def _store(self, statement: Store) -> None:
+        target = statement.target
+        index, opened = self.loops(target.shape, _dense(target))
+        sign = "+=" if statement.accumulate else "="
+        self.for_lanes(f"{self.element(target, index)} {sign} {self.expression(statement.expression, index)};")
+        self.close(opened)
+
+    def _reduce(self, statement: Reduce) -> None:
+        start = {"sum": "R(0)", "prod": "R(1)", "max": "-INFINITY", "min": "INFINITY"}[statement.kind]
+        kept = [axis for axis in range(len(statement.shape)) if axis not in statement.axes]
+        index = ["0"] * len(statement.shape)
+        opened = 0
+        for axis in kept:
+            if statement.shape[axis] > 1:
+                index[axis] = f"i{axis}"
+                self.open(f"for (int i{axis} = 0; i{axis} < {statement.shape[axis]}; ++i{axis})")
+                opened += 1
+        self.open("")
+        outside = list(index)
+        if self.lanes > 1:
+            self.line("R a[L];")
+            self.line(f"for (int l = 0; l < L; ++l) a[l] = {start};")
+        else:
+            self.line(f"R a = {start};")
+        inner = 0
+        over = [axis for axis in statement.axes if statement.shape[axis] > 1]
+        for number, axis in enumerate(over):
+            if self.lanes == 1 and number == len(over) - 1:
+                sign = {"sum": "+", "prod": "*", "max": "max", "min": "min"}[statement.kind]
+                self.line(f"#pragma omp simd reduction({sign} : a)")
+            if statement.shape[axis] > 1:
+                index[axis] = f"i{axis}"
+                self.open(f"for (int i{axis} = 0; i{axis} < {statement.shape[axis]}; ++i{axis})")
+                inner += 1
+        value = self.expression(statement.expression, index)
+        into = "a[l]" if self.lanes > 1 else "a"
+        combined = {
+            "sum": f"{into} += {value};",
+            "prod": f"{into} *= {value};",
+            "max": f"{{ R v = {value}; {into} = v > {into} ? v : {into}; }}",
+            "min": f"{{ R v = {value}; {into} = v < {into} ? v : {into}; }}",
+        }[statement.kind]
+        self.for_lanes(combined)
+        self.close(inner)
+        self.for_lanes(f"{self.element(statement.target, outside)} = {into};")
+        self.close(1 + opened)
+
+    def _contract(self, statement: Contract) -> None:
+        left, right, target = statement.left, statement.right, statement.target
+        rank = len(target.shape)
+        left = left.broadcast((*target.shape[:-2], *left.shape[-2:]))
+        right = right.broadcast((*target.shape[:-2], *right.shape[-2:]))
+        rows, columns, inner = target.shape[-2], target.shape[-1], left.shape[-1]
+        # The longer of the target's two axes is blocked; the other operand's element serves the whole block.
+        blocked = rank - 1 if columns >= rows else rank - 2
+        many, one = (right, left) if blocked == rank - 1 else (left, right)
+        size = target.shape[blocked]
+        index = ["0"] * rank
+        opened = 0
+        for axis in range(rank):
+            if axis != blocked and target.shape[axis] > 1:
+                index[axis] = f"i{axis}"
+                self.open(f"for (int i{axis} = 0; i{axis} < {target.shape[axis]}; ++i{axis})")
+                opened += 1
+
+        def operand(view: View, place: str, along: str) -> str:
+            if view is left:
+                return self.element(left, [*index[: rank - 2], place if blocked == rank - 2 else index[rank - 2], along])
+            return self.element(right, [*index[: rank - 2], along, place if blocked == rank - 1 else index[rank - 1]])
+
+        def goal(place: str) -> list[str]:
+            return [place if axis == blocked else at for axis, at in enumerate(index)]
+
+        many_inner = many.strides[-1] if many is left else many.strides[-2]
+        many_block = many.strides[-2] if many is left else many.strides[-1]
+        if self.lanes == 1 and many_inner != 1 and many_block == 1 and size > 1:
+            self._axpy(statement, operand, goal, many, one, size, inner)
+        else:
+            self._dots(statement, operand, goal, many, one, size, inner)
+        self.close(opened)
+
+    def _dots(self, statement, operand, goal, many, one, size, inner) -> None:  # type: ignore[no-untyped-def]
+        block = min(BLOCK if self.lanes > 1 else 4, size)
+        kind = "V" if self.lanes > 1 else "R"
+        for start, stop, width in ((0, size - size % block, block), (size - size % block, size, size % block)):
+            if start == stop:
+                continue
+            self.open(f"for (int j = {start}; j < {stop}; j += {width})")
+            for r in range(width):
+                if statement.start is None or self.lanes == 1:
+                    self.line(f"{kind} a{r} = {self._start(statement, goal(f'(j+{r})'))}{' - V{}' if self.lanes > 1 else ''};")
+                else:
+                    self.line(f"V a{r};")
+                    self.for_lanes(f"a{r}[l] = {self._start(statement, goal(f'(j+{r})'))};")
+            if self.lanes == 1:
+                self.line(f"#pragma omp simd reduction(+ : {', '.join(f'a{r}' for r in range(width))})")
+            self.open(f"for (int k = 0; k < {inner}; ++k)")
+            self.line(f"const auto x = {self._vector(operand(one, 'j', 'k'))};")
+            for r in range(width):
+                self.line(f"a{r} += {self._vector(operand(many, f'(j+{r})', 'k'))} * x;")
+            self.close()
+            for r in range(width):
+                self.line(f"{self._vector(self.element(statement.target, goal(f'(j+{r})')))} = a{r};")
+            self.close()
+
+    def _vector(self, element: str) -> str:
+        """Return the lvalue of all lanes of an element; what is shared stays one number."""
+        if self.lanes == 1 or not element.endswith("*L + l]"):
+            return element
+        return f"(*(V*)&{element[:-len(' + l]')]}])"
+
+    def _axpy(self, statement, operand, goal, many, one, size, inner) -> None:  # type: ignore[no-untyped-def]
+        self.line("#pragma GCC ivdep")
+        self.line(f"for (int j = 0; j < {size}; ++j) {self.element(statement.target, goal('j'))} = {self._start(statement, goal('j'))};")
+        unroll = 4
+        for start, stop, width in ((0, inner - inner % unroll, unroll), (inner - inner % unroll, inner, inner % unroll)):
+            if start == stop:
+                continue
+            self.open(f"for (int k = {start}; k < {stop}; k += {width})")
+            for r in range(width):
+                self.line(f"const R x{r} = {operand(one, '0', f'(k+{r})')};")
+            total = " + ".join(f"{operand(many, 'j', f'(k+{r})')} * x{r}" for r in range(width))
+            self.line("#pragma GCC ivdep")
+            self.line(f"for (int j = 0; j < {size}; ++j) {self.element(statement.target, goal('j'))} += {total};")
+            self.close()
+
+    def _start(self, statement: Contract, index: Sequence[str]) -> str:
+        return "R(0)" if statement.start is None else self.expression(statement.start, index)
+
+    def _scatter(self, statement: Scatter) -> None:
+        index = [f"i{axis}" if size > 1 else "0" for axis, size in enumerate(statement.shape)]
+        opened = 0
+        for axis, size in enumerate(statement.shape):
+            if size > 1:
+                self.open(f"for (int i{axis} = 0; i{axis} < {size}; ++i{axis})")
+                opened += 1
+        at = f"(long)({self.expression(statement.index, index)})"
+        sign = "+=" if statement.accumulate else "="
+        into = self.element(statement.target, index, (statement.axis, at))
+        text = f"{into} {sign} {self.expression(statement.expression, index)};"
+        self.line(f"for (int l = 0; l < L; ++l) {text}" if self.lanes > 1 else text)
+        self.close(opened)
+
+    def _scan(self, statement: Scan) -> None:
+        shape, axis = statement.target.shape, statement.axis
+        index, opened = ["0"] * len(shape), 0
+        for other, size in enumerate(shape):
+            if other != axis and size > 1:
+                index[other] = f"i{other}"
+                self.open(f"for (int i{other} = 0; i{other} < {size}; ++i{other})")
+                opened += 1
+        start, sign = ("R(0)", "+=") if statement.kind == "sum" else ("R(1)", "*=")
+        lane = "[l]" if self.lanes > 1 else ""
+        self.open("")
+        self.line("R a[L];" if self.lanes > 1 else "R a;")
+        self.for_lanes(f"a{lane} = {start};")
+        index[axis] = f"i{axis}"
+        self.open(f"for (int i{axis} = 0; i{axis} < {shape[axis]}; ++i{axis})")
+        value = self.expression(statement.expression, index)
+        self.for_lanes(f"{{ a{lane} {sign} {value}; {self.element(statement.target, index)} = a{lane}; }}")
+        self.close(2 + opened)
+
+    def _sort(self, statement: Sort) -> None:
+        shape, count = statement.source.shape, statement.values.shape[-1]
+        index, opened = ["0"] * len(shape), 0
+        for axis, size in enumerate(shape[:-1]):
+            if size > 1:
+                index[axis] = f"i{axis}"
+                self.open(f"for (int i{axis} = 0; i{axis} < {size}; ++i{axis})")
+                opened += 1
+        self.open("for (int l = 0; l < L; ++l)" if self.lanes > 1 else "")
+        length = shape[-1]
+        self.line(f"int order[{length}]; R key[{length}];")
+        source = self.element(statement.source, [*index[:-1], "q"])
+        self.line(f"for (int q = 0; q < {length}; ++q) {{ order[q] = q; key[q] = {source}; }}")
+        better = "key[x] > key[y]" if statement.descending else "key[x] < key[y]"
+        self.line(f"std::stable_sort(order, order + {length}, [&](int x, int y) {{ return {better}; }});")
+        values = self.element(statement.values, [*index[:-1], "q"])
+        places = self.element(statement.places, [*index[:-1], "q"])
+        self.line(f"for (int q = 0; q < {count}; ++q) {{ {values} = key[order[q]]; {places} = R(order[q]); }}")
+        self.close(1 + opened)
+
+
+def _dense(view: View) -> list[int]:
+    """Return the axes of stride 1 and more than one element, the longest last."""
+    axes = [axis for axis in range(len(view.shape)) if abs(view.strides[axis]) == 1 and view.shape[axis] > 1]
+    return sorted(axes, key=lambda axis: view.shape[axis])
+
+
+def _number(value: float | bool) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value != value:
+        return "R(NAN)"
+    if value in (float("inf"), float("-inf")):
+        return "R(INFINITY)" if value > 0 else "R(-INFINITY)"
+    return f"R({value!r})"
+
+
+def constants(buffers: Sequence[Buffer]) -> list[str]:
+    """Return the definitions of constant buffers."""
+    lines = []
+    for buffer in buffers:
+        if buffer.kind == "constant" and buffer.value is not None:
+            numbers = ", ".join(_number(float(value)) for value in buffer.value.reshape(-1).tolist())
+            lines.append(f"static const R {buffer.name}[] = {{{numbers}}};")
+    return lines
+
+
+__all__ = ["Emitter", "constants", "prod", "row_major"]

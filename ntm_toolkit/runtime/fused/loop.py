@@ -1,0 +1,135 @@
+"""The fused runtime of a model: its step is traced and compiled when it is first used, then executed as a kernel."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import warnings
+import weakref
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ntm_toolkit.model.machine import Machine
+from ntm_toolkit.model.sequence import Runner, StepFunction, Steps
+from ntm_toolkit.runtime.fused.build import BuildError
+from ntm_toolkit.runtime.fused.check import check
+from ntm_toolkit.runtime.fused.kernel import REALS, Kernel
+from ntm_toolkit.runtime.fused.lanes import width
+from ntm_toolkit.runtime.fused.program import Programs, programs
+from ntm_toolkit.runtime.fused.sequence import execute
+from ntm_toolkit.runtime.fused.trace import trace
+from ntm_toolkit.spec.errors import ToolkitError
+
+MEBIBYTE = 1 << 20
+
+
+class FusedLoop:
+    """Executes a generated kernel.
+
+    A kernel is made once for each dtype, width of tiles (batches of 1, up to 16, larger), and training or evaluation
+    mode; not for lengths. Threads may share the loop.
+
+    Args:
+        instead: where the step cannot be compiled, run it so after one warning; None raises.
+        tape_limit_mb: MiB that may be kept for the backward pass; a longer sequence is checkpointed.
+        optimise: False compiles in a fraction of the time what runs at a fraction of the speed.
+    """
+
+    def __init__(self, *, instead: Runner | None = None, tape_limit_mb: int = 512, optimise: bool = True) -> None:
+        self.instead, self.tape_limit_mb, self.optimise = instead, tape_limit_mb, optimise
+        self._lock = threading.Lock()
+        self._made: weakref.WeakKeyDictionary[Any, dict[Hashable, Programs | Kernel]] = weakref.WeakKeyDictionary()
+        self._failed = False
+
+    def __call__(self, step: StepFunction, steps: Steps) -> tuple[tuple[Tensor, ...], Mapping[str, Tensor]]:
+        """Return each feature over all steps, (time, batch, size), and the state after the last.
+
+        Raises:
+            ToolkitError: the step cannot be compiled, and there is nothing instead.
+        """
+        if self._failed and self.instead is not None:
+            return self.instead(step, steps)
+        try:
+            machine = _machine_of(step)
+            kernel = self._kernel(machine, step, steps)
+        except ToolkitError as error:
+            if self.instead is None:
+                raise
+            self._failed = True
+            warnings.warn(f"the fused runtime cannot serve, another does: {error}", RuntimeWarning, stacklevel=2)
+            return self.instead(step, steps)
+        return execute(kernel, machine, steps, self.tape_limit_mb * MEBIBYTE)
+
+    def _kernel(self, machine: Machine, step: StepFunction, steps: Steps) -> Kernel:
+        key = _key(machine, steps)
+        lanes = width(steps.inputs.shape[1])
+        made = self._made.get(step)
+        kernel = None if made is None else made.get((lanes, key))
+        if kernel is None:
+            with self._lock:
+                made = self._made.setdefault(step, {})
+                kernel = made.get((lanes, key))
+                if kernel is None:
+                    _refuse(steps)
+                    if key not in made:
+                        made[key] = programs(trace(machine, steps))
+                    kernel = made[lanes, key] = self._checked(made[key], lanes, machine, steps.inputs.dtype)
+        assert isinstance(kernel, Kernel)
+        return kernel
+
+    def _checked(self, step: Any, lanes: int, machine: Machine, dtype: torch.dtype) -> Kernel:
+        try:
+            kernel = Kernel(step, lanes, dtype, optimise=self.optimise)
+        except BuildError as error:
+            raise ToolkitError(f"runtime: the fused kernel cannot be built: {error}") from error
+        check(kernel, machine)
+        return kernel
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> FusedLoop:
+        return self._anew()()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._anew(), ()
+
+    def _anew(self) -> Callable[[], FusedLoop]:
+        return functools.partial(
+            FusedLoop, instead=self.instead, tape_limit_mb=self.tape_limit_mb, optimise=self.optimise
+        )
+
+
+def _machine_of(step: StepFunction) -> Machine:
+    machine = getattr(step, "machine", None)
+    if not isinstance(machine, Machine):
+        raise ToolkitError("runtime: the fused runtime executes the steps of a Machine alone; use `eager` or `compile`")
+    return machine
+
+
+def _key(machine: Machine, steps: Steps) -> Hashable:
+    """Return what a trace depends on beside the machine's code and settings."""
+    return (
+        machine.training,
+        steps.inputs.device,
+        steps.inputs.dtype,
+        steps.inputs.shape[2:],
+        tuple((path, value.shape[1:]) for path, value in steps.state.items()),
+        tuple(steps.noise),
+    )
+
+
+def _refuse(steps: Steps) -> None:
+    device, dtype = steps.inputs.device, steps.inputs.dtype
+    if device.type != "cpu":
+        raise ToolkitError(f"runtime: the fused runtime runs on the CPU, not on {device}; use `compile` or `eager`")
+    if dtype not in REALS:
+        raise ToolkitError(
+            f"runtime: the fused runtime computes in float32 and float64, not in {dtype}; use `compile` or `eager`"
+        )
+    moved = [path for path, value in steps.state.items() if value.is_floating_point() and value.dtype != dtype]
+    if moved:
+        raise ToolkitError(
+            f"runtime: the fused runtime needs one dtype throughout; the state {moved[0]} is "
+            f"{steps.state[moved[0]].dtype} and the input {dtype}; use `compile` or `eager`"
+        )

@@ -1,0 +1,227 @@
+"""The two programs of a traced step: forward, and backward with what it recomputes; and what lies on the tape between.
+
+The tape holds the state before each step and every product with shared weights; the backward program computes the rest
+of the forward step again from these. A weight's gradient that is a product of a column and a row leaves the loop: both
+are recorded for each step and sample, and multiplied once at the end.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+import torch
+from torch import fx
+
+from ntm_toolkit.runtime.fused.ir import Buffer, Contract, Kind, Shape, Statement, View, reads
+from ntm_toolkit.runtime.fused.lowering import Lowering, Outer, Stored
+from ntm_toolkit.runtime.fused.operations import LOWERINGS
+from ntm_toolkit.runtime.fused.trace import Joint
+
+
+@dataclass(frozen=True)
+class Program:
+    """Statements, with the buffers through which they meet the world.
+
+    Attributes:
+        statements: in order.
+        shared: parameters and buffers, by name; only those that are read.
+        inputs: by role: `input`, `state.<path>`, `noise.<path>`, `lengths`, `tape.<n>`, `gradient.feature.<n>`,
+            `gradient.state.<path>`; only those that are read.
+        outputs: by role, in the same words; `row.<n>` are what hoisted gradients are made of, `sum.<name>` what is
+            added up over steps and samples.
+    """
+
+    statements: tuple[Statement, ...]
+    shared: Mapping[str, Buffer]
+    inputs: Mapping[str, Buffer]
+    outputs: Mapping[str, View]
+
+
+@dataclass(frozen=True)
+class Hoisted:
+    """The gradient of a parameter as left^T right over all steps and samples; rows by their number."""
+
+    parameter: str
+    left: int
+    right: int
+
+
+@dataclass(frozen=True)
+class Programs:
+    """A step, compiled as far as no target is needed.
+
+    Attributes:
+        forward: from input, state, noise and lengths to features, the new state and the tape.
+        backward: from the same, the tape and gradients to gradients.
+        tape: the shapes of what lies on it.
+        hoisted: gradients that are computed after the loop.
+        joint: the graph.
+    """
+
+    forward: Program
+    backward: Program
+    tape: tuple[Shape, ...]
+    hoisted: tuple[Hoisted, ...]
+    joint: Joint
+
+
+@dataclass(frozen=True)
+class _Results:
+    """The joint graph's outputs by what they are; None where there is no gradient."""
+
+    forward: Mapping[str, fx.Node]
+    backward: Mapping[str, fx.Node]
+    shared: Mapping[str, fx.Node]
+
+
+def programs(joint: Joint) -> Programs:
+    """Return the forward and the backward program of a traced step.
+
+    Raises:
+        UnsupportedError: an operation without a lowering.
+    """
+    results, roles = _results(joint), _roles(joint)
+    forward = _lowered(joint, roles, results.forward.values(), {})
+    gradients = [*results.backward.values(), *results.shared.values()]
+    needed = _needed(gradients, ())
+    taped = [node for node in _products_with_shared(forward) if node in needed]
+    on_tape = {node: f"tape.{n}" for n, node in enumerate(taped)}
+    shapes = tuple(_shape(node) for node in taped)
+    forward_program = _program(forward, roles, {**results.forward, **{role: node for node, role in on_tape.items()}})
+
+    backward = _lowered(joint, roles, gradients, on_tape)
+    hoisted, outputs = _weight_gradients(backward, results.shared)
+    # What was hoisted may have left products on the tape that nothing reads any more; the roles then say so.
+    backward_program = _program(backward, {**roles, **on_tape}, results.backward, outputs)
+    return Programs(forward_program, backward_program, shapes, tuple(hoisted), joint)
+
+
+def _results(joint: Joint) -> _Results:
+    [output] = joint.graph.graph.find_nodes(op="output")
+    roles = [f"feature.{n}" for n in range(joint.features)] + [f"state.{path}" for path in joint.state]
+    gradients = ["gradient.input", *(f"gradient.state.{path}" for path in joint.differentiable)]
+    every = torch.utils._pytree.tree_leaves(output.args)
+    assert len(every) == len(roles) + len(joint.shared) + len(gradients)
+
+    def some(names: Sequence[str], start: int) -> dict[str, fx.Node]:
+        nodes = every[start : start + len(names)]
+        return {name: node for name, node in zip(names, nodes, strict=True) if isinstance(node, fx.Node)}
+
+    first, second = len(roles), len(roles) + len(joint.shared)
+    return _Results(some(roles, 0), some(gradients, second), some(joint.shared, first))
+
+
+def _roles(joint: Joint) -> dict[fx.Node, str]:
+    """Return what each of the joint graph's placeholders is."""
+    roles = [
+        *(f"shared.{name}" for name in joint.shared),
+        "input",
+        *(f"state.{path}" for path in joint.state),
+        *(f"noise.{path}" for path in joint.noise),
+        "lengths",
+        *(f"gradient.feature.{n}" for n in range(joint.features)),
+        *(f"gradient.state.{path}" for path in joint.differentiable),
+    ]
+    return dict(zip(joint.graph.graph.find_nodes(op="placeholder"), roles, strict=True))
+
+
+def _needed(wanted: Iterable[fx.Node], given: Iterable[fx.Node]) -> Counter[fx.Node]:
+    """Return how often each node is read, of those from which the wanted ones are computed."""
+    waiting, stop = list(wanted), set(given)
+    uses: Counter[fx.Node] = Counter(waiting)
+    seen = set()
+    while waiting:
+        node = waiting.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if node not in stop:
+            inputs: list[fx.Node] = []
+            fx.map_arg((node.args, node.kwargs), inputs.append)
+            uses.update(inputs)
+            waiting.extend(inputs)
+    return uses
+
+
+def _lowered(
+    joint: Joint, roles: Mapping[fx.Node, str], wanted: Iterable[fx.Node], given: Mapping[fx.Node, str]
+) -> Lowering:
+    uses = _needed(wanted, given)
+    low = Lowering(LOWERINGS, uses)
+    for node in joint.graph.graph.nodes:
+        if node not in uses:
+            continue
+        role = given.get(node) or roles.get(node)
+        if role is not None:
+            kind: Kind = "shared" if role.startswith("shared.") else "input"
+            low.node = None
+            low.values[node] = Stored(low.buffer(_shape(node), kind, _identifier(role)).whole())
+        elif node.op == "get_attr":
+            low.values[node] = attrgetter(str(node.target))(joint.graph)
+        else:
+            low.run(node)
+    low.node = None
+    return low
+
+
+def _shape(node: fx.Node) -> Shape:
+    return tuple(node.meta["val"].shape)
+
+
+def _identifier(role: str) -> str:
+    return "".join(character if character.isalnum() else "_" for character in role)
+
+
+def _products_with_shared(low: Lowering) -> list[fx.Node]:
+    made = {
+        statement.target.buffer
+        for statement in low.statements
+        if isinstance(statement, Contract) and (statement.left.buffer.shared or statement.right.buffer.shared)
+    }
+    found: dict[Buffer, fx.Node] = {}
+    for node, value in low.values.items():
+        if isinstance(value, Stored) and value.view.buffer in made and value.view == value.view.buffer.whole():
+            found.setdefault(value.view.buffer, node)
+    return list(found.values())
+
+
+def _weight_gradients(low: Lowering, gradients: Mapping[str, fx.Node]) -> tuple[list[Hoisted], dict[str, View]]:
+    hoisted: list[Hoisted] = []
+    rows: dict[View, int] = {}
+    sums: dict[str, View] = {}
+    for name, node in gradients.items():
+        value = low.values[node]
+        if isinstance(value, torch.Tensor) and not bool(value.any()):
+            continue
+        if isinstance(value, Outer):
+            left, right = (rows.setdefault(view, len(rows)) for view in (value.left, value.right))
+            hoisted.append(Hoisted(name, left, right))
+        else:
+            sums[f"sum.{name}"] = low.view(value)
+    return hoisted, {**{f"row.{n}": view for view, n in rows.items()}, **sums}
+
+
+def _program(
+    low: Lowering,
+    roles: Mapping[fx.Node, str],
+    results: Mapping[str, fx.Node],
+    more: Mapping[str, View] | None = None,
+) -> Program:
+    outputs = {role: low.view(low.values[node]) for role, node in results.items()} | dict(more or {})
+    read = {view.buffer for statement in low.statements for view in reads(statement)}
+    read |= {view.buffer for view in outputs.values()}
+    met: dict[str, Any] = {
+        role: value.view.buffer
+        for node, role in roles.items()
+        if isinstance(value := low.values.get(node), Stored) and value.view.buffer in read
+    }
+    return Program(
+        statements=tuple(low.statements),
+        shared={role.removeprefix("shared."): buffer for role, buffer in met.items() if role.startswith("shared.")},
+        inputs={role: buffer for role, buffer in met.items() if not role.startswith("shared.")},
+        outputs=outputs,
+    )

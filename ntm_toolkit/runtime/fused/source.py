@@ -1,0 +1,356 @@
+"""The C++ source of a step's two programs: loops over time around their statements, and what enters and leaves.
+
+A sequence's state lies in slots, one for each step and one for the end, of all state tensors one after the other; so
+does the tape of products with weights. Inputs and outputs are (time, batch, n) as torch has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+from ntm_toolkit.runtime.fused.emit import Emitter, constants
+from ntm_toolkit.runtime.fused.ir import Buffer, Statement, View, reads, writes
+from ntm_toolkit.runtime.fused.program import Program, Programs
+
+_HEADER = """#include <algorithm>
+{numeric}
+using R = {real};
+constexpr int L = {lanes};
+{vector}
+{constants}
+"""
+
+_NUMERIC = Path(__file__).with_name("numeric.hpp").read_text()
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where things lie, in numbers of a sample.
+
+    Attributes:
+        state: offset and size of each state tensor in a slot, by path.
+        state_size: numbers in a slot of state.
+        moving: offset and size of each differentiable state tensor in the gradient of the state.
+        moving_size: numbers in a gradient of the state.
+        tape: offset of each product on the tape, and the size of a slot of it.
+        work: numbers of workspace, forward and backward.
+        sums: offset and size of each gradient that is summed in the loop, by parameter.
+    """
+
+    state: Mapping[str, tuple[int, int]]
+    state_size: int
+    moving: Mapping[str, tuple[int, int]]
+    moving_size: int
+    tape: Sequence[int]
+    tape_size: int
+    work: tuple[int, int]
+    sums: Mapping[str, tuple[int, int]]
+    sums_size: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """C++ for tiles of `lanes` samples, and what a caller must know to call it."""
+
+    text: str
+    lanes: int
+    layout: Layout
+
+
+def _packed(sizes: Mapping[str, int], lanes: int) -> tuple[dict[str, tuple[int, int]], int]:
+    offsets, total = {}, 0
+    for name, size in sizes.items():
+        offsets[name] = (total, size)
+        # With one lane, each tensor begins at a multiple of 16 numbers, so that vectors are aligned.
+        total += size if lanes > 1 else -(-size // 16) * 16
+    return offsets, total
+
+
+def source(step: Programs, lanes: int, real: str) -> Source:
+    """Return the C++ source of a step for tiles of `lanes` samples of `real` numbers."""
+    joint = step.joint
+    sizes = _state_sizes(step)
+    state, state_size = _packed(sizes, lanes)
+    moving, moving_size = _packed({path: sizes[path] for path in joint.differentiable}, lanes)
+    tape, tape_size = _packed({str(n): prod(shape) for n, shape in enumerate(step.tape)}, lanes)
+    sums, sums_size = _packed(
+        {role[4:]: view_size(view) for role, view in step.backward.outputs.items() if role.startswith("sum.")}, lanes
+    )
+    forward, forward_work = _forward(step, lanes, state, tape)
+    backward, backward_work = _backward(step, lanes, state, moving, tape, sums)
+    slots = f"constexpr long S = {state_size}, G = {moving_size}, K = {tape_size}, Q = {sums_size};"
+    shift = "typedef R V __attribute__((vector_size(L * sizeof(R))));" if lanes > 1 else ""
+    header = _HEADER.format(
+        numeric=_NUMERIC,
+        real=real,
+        lanes=lanes,
+        vector=shift,
+        constants="\n".join(dict.fromkeys(constants(_buffers(step.forward)) + constants(_buffers(step.backward)))),
+    )
+    layout = Layout(
+        state, state_size, moving, moving_size, [offset for offset, _ in tape.values()], tape_size,
+        (forward_work, backward_work), sums, sums_size,
+    )
+    return Source("\n".join([header, slots, *forward, *backward]) + "\n", lanes, layout)
+
+
+def view_size(view: View) -> int:
+    """Return how many elements a view has."""
+    return prod(view.shape)
+
+
+def _state_sizes(step: Programs) -> dict[str, int]:
+    return {path: view_size(step.forward.outputs[f"state.{path}"]) for path in step.joint.state}
+
+
+def _buffers(program: Program) -> list[Buffer]:
+    seen: dict[Buffer, None] = {}
+    for statement in program.statements:
+        for view in (*reads(statement), *writes(statement)):
+            seen[view.buffer] = None
+    for view in program.outputs.values():
+        seen[view.buffer] = None
+    return list(seen)
+
+
+def external(step: Programs) -> list[str]:
+    """Return the roles of the (time, batch, n) inputs of a step, in the order in which both functions take them."""
+    return ["input", *(f"noise.{path}" for path in step.joint.noise), "lengths"]
+
+
+def rows(step: Programs) -> list[str]:
+    """Return the roles of the rows of hoisted gradients, in order."""
+    return [role for role in step.backward.outputs if role.startswith("row.")]
+
+
+def _workspace(
+    statements: Sequence[Statement], outputs: Mapping[str, View], lanes: int, placed: Mapping[Buffer, str]
+) -> tuple[dict[Buffer, str], int]:
+    """Give each buffer that is placed nowhere else a place in the workspace, reused when it is dead."""
+    first: dict[Buffer, int] = {}
+    last: dict[Buffer, int] = {}
+    for number, statement in enumerate(statements):
+        for view in (*reads(statement), *writes(statement)):
+            first.setdefault(view.buffer, number)
+            last[view.buffer] = number
+    for view in outputs.values():
+        last[view.buffer] = len(statements)
+    places: dict[Buffer, str] = {}
+    taken: list[tuple[int, int, int]] = []  # offset, end, last use
+    top = 0
+    for buffer in sorted(first, key=lambda buffer: first[buffer]):
+        if buffer in placed or buffer.kind != "work":
+            continue
+        taken = [one for one in taken if one[2] >= first[buffer]]
+        size, offset = -(-buffer.size // 16) * 16, 0
+        for begin, end, _ in sorted(taken):
+            if offset + size <= begin:
+                break
+            offset = max(offset, end)
+        taken.append((offset, offset + size, last[buffer]))
+        top = max(top, offset + size)
+        places[buffer] = f"(work + {offset}L*L)"
+    return places, top
+
+
+def _load(emitter: Emitter, name: str, size: int, array: str, masked: bool) -> None:
+    """Write the loop that brings one step's numbers of all lanes in from a (time, batch, n) array."""
+    value = f"{array}[(t*B + lane[l])*{size} + e]"
+    if masked:
+        value = f"(on[l] ? {value} : R(0))"
+    emitter.line(f"for (int e = 0; e < {size}; ++e) for (int l = 0; l < L; ++l) {name}[e*L + l] = {value};")
+
+
+def _unload(emitter: Emitter, view: View, array: str, size: int) -> None:
+    """Write the loops that put a view's numbers of all real lanes out to a (time, batch, n) array."""
+    index = [f"i{axis}" if length > 1 else "0" for axis, length in enumerate(view.shape)]
+    opened = 0
+    for axis, length in enumerate(view.shape):
+        if length > 1:
+            emitter.open(f"for (int i{axis} = 0; i{axis} < {length}; ++i{axis})")
+            opened += 1
+    at = _flat(view.shape)
+    emitter.line(f"for (int l = 0; l < valid; ++l) {array}[(t*B + b0 + l)*{size} + {at}] = {emitter.element(view, index)};")
+    emitter.close(opened)
+
+
+def _flat(shape: Sequence[int]) -> str:
+    terms, step = [], 1
+    for axis in reversed(range(len(shape))):
+        if shape[axis] > 1:
+            terms.append(f"i{axis}*{step}" if step > 1 else f"i{axis}")
+        step *= shape[axis]
+    return " + ".join(reversed(terms)) or "0"
+
+
+def _copy(emitter: Emitter, view: View, target: str, sign: str = "=") -> None:
+    index, opened = emitter.loops(view.shape)
+    at = _flat(view.shape)
+    emitter.for_lanes(f"{target}[({at})*L{' + l' if emitter.lanes > 1 else ''}] {sign} {emitter.element(view, index)};")
+    emitter.close(opened)
+
+
+_COMMON = [
+    "const int valid = int(std::min<long>(L, B - b0));",
+    "long lane[L], until[L], longest = 0;",
+    "for (int l = 0; l < L; ++l) { lane[l] = b0 + std::min(l, valid - 1); until[l] = l < valid ? lengths[lane[l]] : 0; longest = std::max(longest, until[l]); }",
+]
+
+
+def _forward(
+    step: Programs, lanes: int, state: Mapping[str, tuple[int, int]], tape: Mapping[str, tuple[int, int]]
+) -> tuple[list[str], int]:
+    program = step.forward
+    placed: dict[Buffer, str] = {buffer: f"s_{buffer.name}" for buffer in program.shared.values()}
+    placed |= {buffer: buffer.name for buffer in _buffers(program) if buffer.kind == "constant"}
+    for role, buffer in program.inputs.items():
+        placed[buffer] = f"(now + {state[role[6:]][0]}L*L)" if role.startswith("state.") else f"x_{buffer.name}"
+    copies: list[tuple[View, str]] = []
+    for role, view in program.outputs.items():
+        if role.startswith("state."):
+            where = f"(next + {state[role[6:]][0]}L*L)"
+        elif role.startswith("tape."):
+            where = f"(taped + {tape[role[5:]][0]}L*L)"
+        else:
+            continue
+        if view == view.buffer.whole() and view.buffer.kind == "work" and view.buffer not in placed:
+            placed[view.buffer] = where
+        else:
+            copies.append((view, where))
+    places, work = _workspace(program.statements, program.outputs, lanes, placed)
+    emitter = Emitter(lanes, {**placed, **places})
+    emitter.depth = 0
+    emitter.line(
+        'extern "C" void forward(long T, long B, long b0, const long* lengths, bool keep, const R* const* shared, '
+        "const R* const* in, R* states, R* tape, R* const* features, R* work) {"
+    )
+    emitter.depth = 1
+    for line in _COMMON:
+        emitter.line(line)
+    names = list(step.joint.shared)
+    for name, buffer in program.shared.items():
+        emitter.line(f"const R* const s_{buffer.name} = shared[{names.index(name)}];")
+    top = _inputs(emitter, step, program, work)
+    emitter.open("for (long t = 0; t < longest; ++t)")
+    emitter.line("const R* const now = states + (keep ? t : t & 1) * (S*L);")
+    emitter.line("R* const next = states + (keep ? t + 1 : (t + 1) & 1) * (S*L);")
+    emitter.line("R* const taped = tape + (keep ? t : 0) * (K*L);")
+    _bring_in(emitter, step, program)
+    for statement in program.statements:
+        emitter.statement(statement)
+    for view, where in copies:
+        _copy(emitter, view, where)
+    for role, view in program.outputs.items():
+        if role.startswith("feature."):
+            _unload(emitter, view, f"features[{role[8:]}]", view_size(view))
+    emitter.open("for (int l = 0; l < L; ++l) if (t >= until[l])")
+    emitter.line("for (long e = 0; e < S; ++e) next[e*L + l] = now[e*L + l];")
+    emitter.close()
+    emitter.close(2)
+    return emitter.lines, top
+
+
+def _inputs(emitter: Emitter, step: Programs, program: Program, work: int) -> int:
+    """Declare where external inputs are seen, and return the workspace's size with theirs."""
+    for number, role in enumerate(external(step)):
+        buffer = program.inputs.get(role)
+        if buffer is not None and emitter.lanes > 1:
+            emitter.line(f"R* const x_{buffer.name} = work + {work}L*L;")
+            work += -(-buffer.size // 16) * 16
+        del number
+    return work
+
+
+def _bring_in(emitter: Emitter, step: Programs, program: Program) -> None:
+    for number, role in enumerate(external(step)):
+        buffer = program.inputs.get(role)
+        if buffer is None:
+            continue
+        if emitter.lanes == 1:
+            emitter.line(f"const R* const x_{buffer.name} = in[{number}] + (t*B + b0)*{buffer.size};")
+        else:
+            _load(emitter, f"x_{buffer.name}", buffer.size, f"in[{number}]", masked=False)
+
+
+def _backward(
+    step: Programs,
+    lanes: int,
+    state: Mapping[str, tuple[int, int]],
+    moving: Mapping[str, tuple[int, int]],
+    tape: Mapping[str, tuple[int, int]],
+    sums: Mapping[str, tuple[int, int]],
+) -> tuple[list[str], int]:
+    program = step.backward
+    placed: dict[Buffer, str] = {buffer: f"s_{buffer.name}" for buffer in program.shared.values()}
+    placed |= {buffer: buffer.name for buffer in _buffers(program) if buffer.kind == "constant"}
+    for role, buffer in program.inputs.items():
+        if role.startswith("state."):
+            placed[buffer] = f"(now + {state[role[6:]][0]}L*L)"
+        elif role.startswith("tape."):
+            placed[buffer] = f"(taped + {tape[role[5:]][0]}L*L)"
+        elif role.startswith("gradient.state."):
+            placed[buffer] = f"(given + {moving[role[15:]][0]}L*L)"
+        else:
+            placed[buffer] = f"x_{buffer.name}"
+    copies: list[tuple[View, str]] = []
+    for role, view in program.outputs.items():
+        if role.startswith("gradient.state."):
+            where = f"(made + {moving[role[15:]][0]}L*L)"
+            if view == view.buffer.whole() and view.buffer.kind == "work" and view.buffer not in placed:
+                placed[view.buffer] = where
+            else:
+                copies.append((view, where))
+    places, work = _workspace(program.statements, program.outputs, lanes, placed)
+    emitter = Emitter(lanes, {**placed, **places})
+    emitter.depth = 0
+    emitter.line(
+        'extern "C" void backward(long T, long B, long b0, const long* lengths, const R* const* shared, '
+        "const R* const* in, const R* states, const R* tape, const R* const* gradients, R* carry, R* input_gradient, "
+        "R* const* rows, R* sums, R* work) {"
+    )
+    emitter.depth = 1
+    for line in _COMMON:
+        emitter.line(line)
+    names = list(step.joint.shared)
+    for name, buffer in program.shared.items():
+        emitter.line(f"const R* const s_{buffer.name} = shared[{names.index(name)}];")
+    top = _inputs(emitter, step, program, work)
+    gradients = [(n, program.inputs.get(f"gradient.feature.{n}")) for n in range(step.joint.features)]
+    for _, buffer in gradients:
+        if buffer is not None:
+            emitter.line(f"R* const x_{buffer.name} = work + {top}L*L;")
+            top += -(-buffer.size // 16) * 16
+    emitter.line("R* const kept = carry; R* const masked = carry + G*L; R* const made = carry + 2*G*L;")
+    emitter.open("for (long t = longest - 1; t >= 0; --t)")
+    emitter.line("const R* const now = states + t * (S*L);")
+    emitter.line("const R* const taped = tape + t * (K*L);")
+    emitter.line("bool on[L]; bool all = true;")
+    emitter.line("for (int l = 0; l < L; ++l) { on[l] = t < until[l]; all = all && on[l]; }")
+    emitter.line("if (!all) for (long e = 0; e < G; ++e) for (int l = 0; l < L; ++l) masked[e*L + l] = on[l] ? kept[e*L + l] : R(0);")
+    emitter.line("const R* const given = all ? kept : masked;")
+    _bring_in(emitter, step, program)
+    for n, buffer in gradients:
+        if buffer is not None:
+            _load(emitter, f"x_{buffer.name}", buffer.size, f"gradients[{n}]", masked=True)
+    for statement in program.statements:
+        emitter.statement(statement)
+    for view, where in copies:
+        _copy(emitter, view, where)
+    for path, (offset, size) in moving.items():
+        if f"gradient.state.{path}" not in program.outputs:
+            emitter.line(f"std::memset(made + {offset}L*L, 0, sizeof(R) * {size}L*L);")
+    if "gradient.input" in program.outputs:
+        view = program.outputs["gradient.input"]
+        _unload(emitter, view, "input_gradient", view_size(view))
+    for number, role in enumerate(rows(step)):
+        view = program.outputs[role]
+        _unload(emitter, view, f"rows[{number}]", view_size(view))
+    for name, (offset, _) in sums.items():
+        _copy(emitter, program.outputs[f"sum.{name}"], f"(sums + {offset}L*L)", "+=")
+    emitter.line("if (all) std::memcpy(kept, made, sizeof(R) * G*L);")
+    emitter.line("else for (long e = 0; e < G; ++e) for (int l = 0; l < L; ++l) if (on[l]) kept[e*L + l] = made[e*L + l];")
+    emitter.close(2)
+    return emitter.lines, top
