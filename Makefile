@@ -21,7 +21,7 @@ PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install copy test test-full lint types imports unit unit-full format docs-cli wheel-check clean
+.PHONY: help install copy test test-full lint types imports unit unit-full format docs-cli docs-spec wheel-check clean
 
 help: ## say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -62,6 +62,9 @@ format: $(INSTALLED) ## let ruff repair what it can
 
 docs-cli: $(INSTALLED) ## write docs/cli.md from the commands' --help
 	$(BIN)/python -m ntm_toolkit.cli.reference docs/cli.md
+
+docs-spec: $(INSTALLED) ## write the tables of fields in docs/spec.md from the models
+	$(BIN)/python docs/spec_tables.py
 
 wheel-check: $(INSTALLED) ## build the wheel, install it in an empty environment and use it there
 	rm -rf $(WHEEL_CHECK)

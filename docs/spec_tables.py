@@ -9,19 +9,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic.fields import FieldInfo
 
 from ntm_toolkit import plugins
 from ntm_toolkit.cli.part_page import as_yaml, field_page, summary
 from ntm_toolkit.spec import experiment
+from ntm_toolkit.spec.declarations import Activation
 from ntm_toolkit.spec.families import FAMILIES
 from ntm_toolkit.spec.schedules import Schedule
 from ntm_toolkit.spec.strict import StrictModel
 
 PAGE = Path(__file__).parent / "spec.md"
 _PLACE = re.compile(r"<!-- (fields|parts): (\w+) -->\n.*?<!-- end of fields -->\n", re.DOTALL)
+_ACTIVATIONS = " | ".join(get_args(Activation))
 _MODELS: Mapping[str, type[StrictModel]] = {
     **{name: value for name, value in vars(experiment).items() if isinstance(value, type)},
     "Schedule": Schedule,
@@ -52,16 +54,19 @@ def _parts(name: str) -> str:
 
 def _table(fields: Iterable[tuple[str, FieldInfo]]) -> str:
     rows = [_row(field_page(name, info)) for name, info in fields]
-    return "\n".join(["| field | takes | default | |", "|---|---|---|---|", *rows])
+    return "\n".join(["| field | takes | default | meaning |", "|---|---|---|---|", *rows])
 
 
 def _row(field: Mapping[str, Any]) -> str:
     default = "required" if field["required"] else f"`{as_yaml(field['default'])}`"
-    return f"| `{field['name']}` | {_escaped(field['takes'])} | {default} | {_escaped(field['description'])} |"
+    takes = re.sub(r"mapping with [a-z_, ]+", "mapping", field["takes"]).replace(_ACTIVATIONS, "activation")
+    return f"| `{field['name']}` | {_escaped(takes)} | {default} | {_escaped(field['description'])} |"
 
 
 def _escaped(text: str) -> str:
-    return re.sub(r"([|*_])", r"\\\1", text)
+    """Return the text with what Markdown would take for more than a character escaped, outside of code."""
+    pieces = re.split(r"(`[^`]*`)", text)
+    return "".join(piece if piece.startswith("`") else re.sub(r"([|*_~<])", r"\\\1", piece) for piece in pieces)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ L = 1 the lanes vanish, and loops run over the largest dense axis instead.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import prod
 
 from ntm_toolkit.runtime.fused.ir import (
     Buffer,
@@ -26,7 +25,7 @@ from ntm_toolkit.runtime.fused.ir import (
     Statement,
     Store,
     View,
-    row_major,
+    loads,
 )
 from ntm_toolkit.runtime.fused.pointwise import FUNCTIONS
 
@@ -144,15 +143,11 @@ class Emitter:
         self.close(opened)
 
     def _reduce(self, statement: Reduce) -> None:
+        if self.lanes > 1 and statement.kind == "sum" and _vectorial(statement.expression):
+            self._reduce_in_registers(statement)
+            return
         start = {"sum": "R(0)", "prod": "R(1)", "max": "-INFINITY", "min": "INFINITY"}[statement.kind]
-        kept = [axis for axis in range(len(statement.shape)) if axis not in statement.axes]
-        index = ["0"] * len(statement.shape)
-        opened = 0
-        for axis in kept:
-            if statement.shape[axis] > 1:
-                index[axis] = f"i{axis}"
-                self.open(f"for (int i{axis} = 0; i{axis} < {statement.shape[axis]}; ++i{axis})")
-                opened += 1
+        index, opened = self._open([axis for axis in range(len(statement.shape)) if axis not in statement.axes], statement)
         self.open("")
         outside = list(index)
         if self.lanes > 1:
@@ -160,16 +155,13 @@ class Emitter:
             self.line(f"for (int l = 0; l < L; ++l) a[l] = {start};")
         else:
             self.line(f"R a = {start};")
-        inner = 0
         over = [axis for axis in statement.axes if statement.shape[axis] > 1]
         for number, axis in enumerate(over):
             if self.lanes == 1 and number == len(over) - 1:
                 sign = {"sum": "+", "prod": "*", "max": "max", "min": "min"}[statement.kind]
                 self.line(f"#pragma omp simd reduction({sign} : a)")
-            if statement.shape[axis] > 1:
-                index[axis] = f"i{axis}"
-                self.open(f"for (int i{axis} = 0; i{axis} < {statement.shape[axis]}; ++i{axis})")
-                inner += 1
+            index[axis] = f"i{axis}"
+            self.open(f"for (int i{axis} = 0; i{axis} < {statement.shape[axis]}; ++i{axis})")
         value = self.expression(statement.expression, index)
         into = "a[l]" if self.lanes > 1 else "a"
         combined = {
@@ -179,9 +171,58 @@ class Emitter:
             "min": f"{{ R v = {value}; {into} = v < {into} ? v : {into}; }}",
         }[statement.kind]
         self.for_lanes(combined)
-        self.close(inner)
+        self.close(len(over))
         self.for_lanes(f"{self.element(statement.target, outside)} = {into};")
         self.close(1 + opened)
+
+    def _open(self, axes: Sequence[int], statement: Reduce) -> tuple[list[str], int]:
+        """Open a loop for each of the axes longer than 1, and return the index and how many were opened."""
+        index, opened = ["0"] * len(statement.shape), 0
+        for axis in axes:
+            if statement.shape[axis] > 1:
+                index[axis] = f"i{axis}"
+                self.open(f"for (int i{axis} = 0; i{axis} < {statement.shape[axis]}; ++i{axis})")
+                opened += 1
+        return index, opened
+
+    def _reduce_in_registers(self, statement: Reduce) -> None:
+        """A sum over whole vectors of lanes; several targets at once, so that no addition waits for the one before."""
+        kept = [axis for axis in range(len(statement.shape)) if axis not in statement.axes and statement.shape[axis] > 1]
+        over = [axis for axis in statement.axes if statement.shape[axis] > 1]
+        blocked = max(kept, key=lambda axis: statement.shape[axis], default=None)
+        size = 1 if blocked is None else statement.shape[blocked]
+        index, opened = self._open([axis for axis in kept if axis != blocked], statement)
+        block = min(BLOCK, size)
+        for start, stop, width in ((0, size - size % block, block), (size - size % block, size, size % block)):
+            if start == stop:
+                continue
+            self.open(f"for (int j = {start}; j < {stop}; j += {width})")
+            self.line("V " + ", ".join(f"a{r} = V{{}}" for r in range(width)) + ";")
+            inner = list(index)
+            for axis in over:
+                inner[axis] = f"i{axis}"
+                self.open(f"for (int i{axis} = 0; i{axis} < {statement.shape[axis]}; ++i{axis})")
+            for r in range(width):
+                if blocked is not None:
+                    inner[blocked] = f"(j+{r})"
+                self.line(f"a{r} += {self._vectors(statement.expression, inner)};")
+            self.close(len(over))
+            for r in range(width):
+                if blocked is not None:
+                    inner[blocked] = f"(j+{r})"
+                outside = ["0" if axis in statement.axes else place for axis, place in enumerate(inner)]
+                self.line(f"{self._vector(self.element(statement.target, outside))} = a{r};")
+            self.close()
+        self.close(opened)
+
+    def _vectors(self, expression: Expression, index: Sequence[str]) -> str:
+        """Return a vectorial expression over all lanes at once."""
+        match expression:
+            case Load(view):
+                return self._vector(self.element(view, index[len(index) - len(view.shape) :]))
+            case Call(function, arguments):
+                return FUNCTIONS[function].cpp.format(*(self._vectors(argument, index) for argument in arguments))
+        return self.expression(expression, index)
 
     def _contract(self, statement: Contract) -> None:
         left, right, target = statement.left, statement.right, statement.target
@@ -319,6 +360,23 @@ class Emitter:
         self.close(1 + opened)
 
 
+_ARITHMETIC = ("add", "sub", "mul", "neg")
+
+
+def _vectorial(expression: Expression) -> bool:
+    """Return whether an expression is arithmetic on loads, some of them of samples, which vectors of lanes can do."""
+
+    def arithmetic(part: Expression) -> bool:
+        match part:
+            case Load() | Number(float() | int()):
+                return True
+            case Call(function, arguments):
+                return function in _ARITHMETIC and all(map(arithmetic, arguments))
+        return False
+
+    return arithmetic(expression) and any(not view.buffer.shared for view in loads(expression))
+
+
 def _dense(view: View) -> list[int]:
     """Return the axes of stride 1 and more than one element, the longest last."""
     axes = [axis for axis in range(len(view.shape)) if abs(view.strides[axis]) == 1 and view.shape[axis] > 1]
@@ -343,6 +401,3 @@ def constants(buffers: Sequence[Buffer]) -> list[str]:
             numbers = ", ".join(_number(float(value)) for value in buffer.value.reshape(-1).tolist())
             lines.append(f"static const R {buffer.name}[] = {{{numbers}}};")
     return lines
-
-
-__all__ = ["Emitter", "constants", "prod", "row_major"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -21,6 +21,7 @@ from torch.fx.experimental.proxy_tensor import get_proxy_mode
 from torch.overrides import TorchFunctionMode
 
 from ntm_toolkit.model.machine import Machine
+from ntm_toolkit.runtime.fused.unsupported import changed_in_place
 
 _NOT_THE_PARTS = (os.path.dirname(torch.__file__) + os.sep, str(Path(__file__).parent) + os.sep)
 """Folders whose code is never what a user wrote."""
@@ -45,15 +46,23 @@ class Places(TorchFunctionMode):
     Args:
         machine: whose parts are looked for on the stack.
         replaced: for torch functions, what to call in their place.
+        watched: tensors that must stay as they are.
 
     Attributes:
         last: where the last torch function was called.
     """
 
-    def __init__(self, machine: Machine, replaced: Mapping[Any, Callable[..., Any]]) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        *,
+        replaced: Mapping[Any, Callable[..., Any]] | None = None,
+        watched: Sequence[Tensor] = (),
+    ) -> None:
         super().__init__()
         self._parts = _parts(machine)
-        self._replaced = replaced
+        self._replaced = replaced or {}
+        self._watched = [(tensor, tensor._version) for tensor in watched]
         self._sequence: list[tuple[int, int, Place]] = []
         self._now = Place()
         self.last = Place()
@@ -61,10 +70,16 @@ class Places(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Call a torch function and label what it left in the graph."""
+        """Call a torch function and label what it left in the graph.
+
+        Raises:
+            UnsupportedError: it has changed a watched tensor.
+        """
         self.last = self._place()
         first = torch.autograd._get_sequence_nr()  # type: ignore[attr-defined]
         result = self._replaced.get(func, func)(*args, **(kwargs or {}))
+        if any(tensor._version != version for tensor, version in self._watched):
+            raise changed_in_place(func.__name__).at(self.last.part, self.last.line)
         self._label(self.last)
         self._sequence.append((first, torch.autograd._get_sequence_nr(), self.last))  # type: ignore[attr-defined]
         return result
@@ -123,14 +138,16 @@ def _parts(machine: Machine) -> dict[int, str]:
             # A group's own module stands at heads.<group>.head; in the spec it is heads.<group>.
             is_head = len(names) == 3 and names[0] == "heads" and names[2] == "head"
             paths[id(module)] = ".".join(["model", *(names[:2] if is_head else names)])
+    # Groups that are addressed together share stages that stand at no group's path.
     for stages in machine.step.stages.values():
         for stage in stages:
-            paths[id(stage.module)] = f"model.{stage.path}"
+            for name, module in stage.module.named_modules(prefix=f"model.{stage.path}"):
+                paths[id(module)] = name
     return paths
 
 
 def _autograd_nodes(results: Iterable[Tensor]) -> Iterator[Any]:
-    waiting = [_bare(result).grad_fn for result in results]
+    waiting = [result.grad_fn for result in results]
     seen = set()
     while waiting:
         node = waiting.pop()
@@ -141,16 +158,7 @@ def _autograd_nodes(results: Iterable[Tensor]) -> Iterator[Any]:
         waiting.extend(below for below, _ in node.next_functions)
 
 
-def _bare(tensor: Tensor) -> Tensor:
-    """Return the tensor that autograd knows inside of `torch.func.vjp`."""
-    functorch = torch._C._functorch  # type: ignore[attr-defined]
-    bare: Tensor = functorch.get_unwrapped(tensor) if functorch.is_gradtrackingtensor(tensor) else tensor
-    return bare
-
-
 def _short(file: str) -> str:
     """Return a file's path, from the current folder where it lies below that."""
     here = os.getcwd() + os.sep
     return file.removeprefix(here)
-
-

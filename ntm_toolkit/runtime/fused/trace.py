@@ -7,18 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, fx
 from torch._decomp import core_aten_decompositions, decomposition_table
+from torch._subclasses.functional_tensor import dispatch_functionalize
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.utils.stateless import _reparametrize_module
 
 from ntm_toolkit.model.machine import Machine
 from ntm_toolkit.model.sequence import Steps
-from ntm_toolkit.runtime.fused.derivatives import REPLACED
-from ntm_toolkit.runtime.fused.origins import Places, place_of
+from ntm_toolkit.runtime.fused.replaced import REPLACED
+from ntm_toolkit.runtime.fused.origins import Places
 from ntm_toolkit.runtime.fused.unsupported import UnsupportedError, changed_in_place, depends_on_values
 
 aten = torch.ops.aten
@@ -44,7 +45,6 @@ _TAKEN_APART = (
     aten.addmv.default,
     aten.hypot.default,
     aten.copysign.Tensor,
-    aten.mean.default,
     aten.repeat.default,
     aten.fmax.default,
     aten.fmin.default,
@@ -101,63 +101,73 @@ def trace(machine: Machine, steps: Steps) -> Joint:
 
 def _trace(machine: Machine, steps: Steps) -> Joint:
     shared = {name: value.detach().clone() for name, value in shared_tensors(machine, steps.packed).items()}
-    learned = len(shared) - sum(1 for _ in machine.buffers())
     one = slice(0, 1)
     inputs, lengths = steps.inputs[0, one].detach().clone(), steps.lengths[one].clone()
     state = {path: value[one].detach().clone() for path, value in steps.state.items()}
     noise = {path: value[0, one].detach().clone() for path, value in steps.noise.items()}
     differentiable = tuple(path for path, value in state.items() if value.is_floating_point())
-    names, whole = tuple(shared), tuple(path for path in state if path not in differentiable)
-    places = Places(machine, REPLACED)
+    paths = (*differentiable, *(path for path in state if path not in differentiable))
+    learned, moving = len(shared) - sum(1 for _ in machine.buffers()), len(differentiable)
+    names = tuple(shared)
 
-    def step(
-        shared: Sequence[Tensor], inputs: Tensor, state: Sequence[Tensor], noise_: Sequence[Tensor], lengths: Tensor
-    ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-        named = dict(zip(names, shared, strict=True))
+    def step(given: _Given) -> tuple[list[Tensor], list[Tensor]]:
+        named = dict(zip(names, given.shared, strict=True))
         packed = {name.removeprefix("packed."): value for name, value in named.items() if name.startswith("packed.")}
         own = {name.removeprefix("own."): value for name, value in named.items() if name.startswith("own.")}
-        before = dict(zip((*differentiable, *whole), state, strict=True))
+        before, drawn = dict(zip(paths, given.state, strict=True)), dict(zip(noise, given.noise, strict=True))
         with _reparametrize_module(machine, own):
-            features, after = machine.step(packed, inputs, before, dict(zip(noise, noise_, strict=True)), lengths)
-        return list(features), [after[path] for path in differentiable], [after[path] for path in whole]
+            features, after = machine.step(packed, given.inputs, before, drawn, given.lengths)
+        return list(features), [after[path] for path in paths]
 
-    def joint(
-        shared: Sequence[Tensor],
-        inputs: Tensor,
-        state: Sequence[Tensor],
-        noise_: Sequence[Tensor],
-        lengths: Tensor,
-        gradients: Sequence[Tensor],
-    ) -> list[Tensor | None]:
-        moving, still = state[: len(differentiable)], state[len(differentiable) :]
-
-        def varying(learned_: Any, inputs_: Tensor, moving_: Any) -> Any:
-            with places:
-                features, after, others = step(
-                    [*learned_, *shared[learned:]], inputs_, [*moving_, *still], noise_, lengths
+    def joint(given: _Given, gradients: Sequence[Tensor]) -> list[Tensor | None]:
+        leaves = [leaf.detach().requires_grad_() for leaf in (*given.shared[:learned], given.inputs, *given.state[:moving])]
+        with places:
+            features, after = step(
+                _Given(
+                    shared=[*leaves[:learned], *given.shared[learned:]],
+                    inputs=leaves[learned],
+                    state=[*leaves[learned + 1 :], *given.state[moving:]],
+                    noise=given.noise,
+                    lengths=given.lengths,
                 )
-            places.watch_backward([*features, *after])
-            return [*features, *after], others
-
-        made, vjp, others = torch.func.vjp(varying, list(shared[:learned]), inputs, list(moving), has_aux=True)
-        of_learned, of_inputs, of_state = vjp(list(gradients))
+            )
+        made = [*features, *after[:moving]]
+        places.watch_backward(made)
+        reached = [(value, gradient) for value, gradient in zip(made, gradients, strict=True) if value.requires_grad]
+        values, cotangents = zip(*reached, strict=True)
+        found = torch.autograd.grad(values, leaves, cotangents, allow_unused=True)
         places.finish()
-        return [*made, *others, *of_learned, *[None] * (len(shared) - learned), of_inputs, *of_state]
+        constant = [None] * (len(shared) - learned)
+        return [*(value.detach() for value in (*features, *after)), *found[:learned], *constant, *found[learned:]]
 
-    values = [list(shared.values()), inputs, [state[path] for path in (*differentiable, *whole)]]
-    values += [list(noise.values()), lengths]
-    with torch.no_grad():
-        features, after, _ = step(*values)  # type: ignore[arg-type]  # where the step is at fault, it fails here
+    given = _Given(list(shared.values()), inputs, [state[path] for path in paths], list(noise.values()), lengths)
+    # Where the step itself is at fault, it fails here, and as it would in eager.
+    with torch.no_grad(), Places(machine, watched=given.tensors()):
+        features, after = step(given)
+    places = Places(machine, replaced=REPLACED)
     table = {**core_aten_decompositions(), **{op: decomposition_table[op] for op in _TAKEN_APART}}
     table = {op: how for op, how in table.items() if op not in _KEPT}
-    gradients = [torch.ones_like(value) for value in (*features, *after)]
+    gradients = [torch.ones_like(value) for value in (*features, *after[:moving])]
     try:
-        graph = make_fx(torch.func.functionalize(joint), decomposition_table=table)(*values, gradients)
+        graph = make_fx(dispatch_functionalize(joint), decomposition_table=table)(given, gradients)
     except Exception as error:
         raise _untraceable(error).at(places.last.part, places.last.line) from error
-    _refuse_mutation(graph)
     graph.graph.eliminate_dead_code()
-    return Joint(graph, names, (*differentiable, *whole), differentiable, tuple(noise), len(features))
+    return Joint(graph, names, paths, differentiable, tuple(noise), len(features))
+
+
+class _Given(NamedTuple):
+    """What a step is given, each in the order of its names."""
+
+    shared: list[Tensor]
+    inputs: Tensor
+    state: list[Tensor]
+    noise: list[Tensor]
+    lengths: Tensor
+
+    def tensors(self) -> list[Tensor]:
+        """Return all of it."""
+        return [*self.shared, self.inputs, *self.state, *self.noise, self.lengths]
 
 
 def _untraceable(error: Exception) -> UnsupportedError:
@@ -169,14 +179,6 @@ def _untraceable(error: Exception) -> UnsupportedError:
     if "in-place operation" in text:
         return changed_in_place(text.splitlines()[0].rstrip("."))
     return UnsupportedError(f"the step cannot be traced: {type(error).__name__}: {text.splitlines()[0] if text else ''}")
-
-
-def _refuse_mutation(graph: fx.GraphModule) -> None:
-    for node in graph.graph.nodes:
-        schema = getattr(node.target, "_schema", None)
-        if schema is not None and schema.is_mutable:
-            place = place_of(node)
-            raise changed_in_place(str(node.target)).at(place.part, place.line)
 
 
 class _random_state_kept:

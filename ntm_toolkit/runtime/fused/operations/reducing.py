@@ -25,8 +25,8 @@ def _sum_all(low: Lowering, value: Any, *, dtype: Any = None) -> Stored:
     return low.reduce("sum", value, None, False)
 
 
-@TABLE.lowers(aten.mean.dim)
-def _mean(low: Lowering, value: Any, axes: Any, keep: bool = False, *, dtype: Any = None) -> Lazy:
+@TABLE.lowers(aten.mean.dim, aten.mean.default)
+def _mean(low: Lowering, value: Any, axes: Any = None, keep: bool = False, *, dtype: Any = None) -> Lazy:
     return low.pointwise("mul", low.reduce("sum", value, axes, keep), 1.0 / _count(value, axes))
 
 

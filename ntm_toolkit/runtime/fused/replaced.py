@@ -1,4 +1,7 @@
-"""Derivatives that are traced in another form than autograd's, which would grow with the size of what they see."""
+"""Torch functions that are traced in another form than torch's own, of the same meaning.
+
+A cumulative product's derivative would grow in operations with what it is taken of, and a one-hot looks at values.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 class _CumulativeProduct(torch.autograd.Function):
@@ -16,12 +20,10 @@ class _CumulativeProduct(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(value: Tensor) -> Tensor:
-        return value.cumprod(-1)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
-        ctx.save_for_backward(inputs[0], output)
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        product = value.cumprod(-1)
+        ctx.save_for_backward(value, product)
+        return product
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
@@ -41,5 +43,16 @@ def _cumprod(value: Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Te
     return result.transpose(dim, -1)
 
 
-REPLACED: Mapping[Any, Callable[..., Any]] = {torch.cumprod: _cumprod, Tensor.cumprod: _cumprod}
+def _one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    if num_classes < 0:
+        return functional.one_hot(tensor, num_classes)
+    # torch's looks whether all places exist.
+    return (tensor[..., None] == torch.arange(num_classes, device=tensor.device)).long()
+
+
+REPLACED: Mapping[Any, Callable[..., Any]] = {
+    torch.cumprod: _cumprod,
+    Tensor.cumprod: _cumprod,
+    functional.one_hot: _one_hot,
+}
 """What is called in place of a torch function while a step is traced."""
