@@ -1,12 +1,12 @@
 """The fused runtime: one native kernel for a whole sequence, forward and backward, made from whatever a step traces to.
 
-    trace       a machine's step and its vector-Jacobian product, as core ATen operations
-    lowering    (operations, geometry, pointwise) to statements over buffers: the intermediate form, `ir`
-    program     the forward and the backward program, the tape between them, weight gradients out of the loop
-    interpret   the readable meaning of a program, in PyTorch
-    emit        (source) C++ for tiles of samples
-    build       compiled once (build), kept between processes (cache), and what it is called with (kernel)
-    execution   tiles of samples (lanes) on several threads (threads), in memory that is used again (blocks)
-    sequence    one autograd function for a batch of sequences, with checkpoints where memory is short
-    loop        the runtime: a kernel when it is first needed, tried against eager (check), then execution
+trace       a machine's step and its vector-Jacobian product, as core ATen operations
+lowering    (operations, geometry, pointwise) to statements over buffers: the intermediate form, `ir`
+program     the forward and the backward program, the tape between them, weight gradients out of the loop
+interpret   the readable meaning of a program, in PyTorch
+emit        (source) C++ for tiles of samples
+build       compiled once (build), kept between processes (cache), and what it is called with (kernel)
+execution   tiles of samples (lanes) on several threads (threads), in memory that is used again (blocks)
+sequence    one autograd function for a batch of sequences, with checkpoints where memory is short
+loop        the runtime: a kernel when it is first needed, tried against eager (check), then execution
 """

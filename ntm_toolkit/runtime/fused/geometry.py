@@ -54,7 +54,7 @@ def expand(view: View, sizes: Sequence[int]) -> View:
 def narrow(view: View, axis: int, start: int = 0, end: int | None = None, step: int = 1) -> View:
     """Return the elements from start to end along an axis, as slicing has them."""
     axis = axis_of(axis, len(view.shape))
-    places = range(view.shape[axis])[start : end : step]
+    places = range(view.shape[axis])[start:end:step]
     shape, strides = list(view.shape), list(view.strides)
     shape[axis] = len(places)
     offset = view.offset + (places.start if len(places) else 0) * strides[axis]

@@ -32,7 +32,7 @@ class InterpretedLoop:
         joint = self.programs.joint
         shared = shared_tensors(machine, steps.packed)
         tensors = [*(shared[name] for name in joint.shared), steps.inputs, *(steps.state[path] for path in joint.state)]
-        results = _Sequence.apply(self.programs, steps, *tensors)
+        results = _Sequence.apply(self.programs, steps, *tensors)  # type: ignore[no-untyped-call]
         return tuple(results[: joint.features]), dict(zip(joint.state, results[joint.features :], strict=True))
 
 
@@ -55,7 +55,10 @@ class _Sequence(torch.autograd.Function):
         ctx.step, ctx.steps, ctx.shared, ctx.before, ctx.tapes = step, steps, shared, before, tapes
         ctx.mark_non_differentiable(*(value for value in state.values() if not value.is_floating_point()))
         # A state that the step passes on as it is must not be an input of this function as well.
-        return (*(torch.stack(feature) for feature in zip(*features, strict=True)), *(v.clone() for v in state.values()))
+        return (
+            *(torch.stack(feature) for feature in zip(*features, strict=True)),
+            *(v.clone() for v in state.values()),
+        )
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -88,9 +91,7 @@ class _Sequence(torch.autograd.Function):
         for product in step.hoisted:
             left, right = (torch.cat(rows[str(row)]) for row in (product.left, product.right))
             sums[product.parameter] = left.T @ right
-        of_shared = [
-            sums[name].reshape(value.shape) if name in sums else None for name, value in ctx.shared.items()
-        ]
+        of_shared = [sums[name].reshape(value.shape) if name in sums else None for name, value in ctx.shared.items()]
         return (None, None, *of_shared, torch.stack(of_inputs[::-1]), *(of_state.get(path) for path in joint.state))
 
 

@@ -1,8 +1,8 @@
 """The intermediate form of a step: statements over buffers, one sample's worth each, in order of execution.
 
 A *buffer* holds numbers of one sample (or shared by all: parameters and constants). A *view* is a strided window of a
-buffer; it is never copied. An *expression* is pointwise: it is evaluated at each index of a statement's shape, its loads
-broadcast to it. A *statement* stores expressions, reduces them, contracts two views, scatters, or scans.
+buffer; it is never copied. An *expression* is pointwise: it is evaluated at each index of a statement's shape, its
+loads broadcast to it. A *statement* stores expressions, reduces them, contracts two views, scatters, scans or sorts.
 """
 
 from __future__ import annotations

@@ -74,9 +74,11 @@ class FusedLoop:
                 kernel = made.get((lanes, key))
                 if kernel is None:
                     _refuse(steps)
-                    if key not in made:
-                        made[key] = programs(trace(machine, steps))
-                    kernel = made[lanes, key] = self._checked(made[key], lanes, machine, steps.inputs.dtype)
+                    # The first sequence may be one of an evaluation; what is made of it serves training too.
+                    with torch.inference_mode(False):
+                        if key not in made:
+                            made[key] = programs(trace(machine, steps))
+                        kernel = made[lanes, key] = self._checked(made[key], lanes, machine, steps.inputs.dtype)
         assert isinstance(kernel, Kernel)
         return kernel
 

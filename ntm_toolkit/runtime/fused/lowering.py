@@ -1,8 +1,8 @@
 """From the joint graph's operations to statements over buffers.
 
 Views stay views. Pointwise operations stay expressions until somebody needs them stored: because several read them,
-because they would be computed many times over by broadcasting, or because a view, a contraction or an output wants them.
-What depends on nothing but constants is computed here and now.
+because they would be computed many times over by broadcasting, or because a view, a contraction or an output wants
+them. What depends on nothing but constants is computed here and now.
 
 A buffer is written by the statements that make it, which follow one another, and never again: so a view or an
 expression of a value stays true for as long as anybody holds it, whoever else does.
@@ -13,12 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, fx
 
 from ntm_toolkit.runtime.fused import geometry
+from ntm_toolkit.runtime.fused.expressions import aligned, called, heavy, length
 from ntm_toolkit.runtime.fused.geometry import axis_of, broadcast_shape
 from ntm_toolkit.runtime.fused.ir import (
     Buffer,
@@ -28,7 +29,6 @@ from ntm_toolkit.runtime.fused.ir import (
     Kind,
     Load,
     Number,
-    Pick,
     Reduce,
     Shape,
     Statement,
@@ -36,7 +36,6 @@ from ntm_toolkit.runtime.fused.ir import (
     View,
 )
 from ntm_toolkit.runtime.fused.origins import place_of
-from ntm_toolkit.runtime.fused.pointwise import FUNCTIONS
 from ntm_toolkit.runtime.fused.unsupported import UnsupportedError, no_lowering, random_inside
 
 LONGEST = 24
@@ -96,15 +95,16 @@ class Windows:
 
 Value = Stored | Lazy | Outer | Windows
 LoweringRule = Callable[..., Any]
+R = TypeVar("R", bound=LoweringRule)
 
 
 class Table(dict[Any, LoweringRule]):
     """How operations are lowered, by operation."""
 
-    def lowers(self, *operations: Any) -> Callable[[LoweringRule], LoweringRule]:
+    def lowers(self, *operations: Any) -> Callable[[R], R]:
         """Register a function as the lowering of operations."""
 
-        def register(rule: LoweringRule) -> LoweringRule:
+        def register(rule: R) -> R:
             self.update(dict.fromkeys(operations, rule))
             return rule
 
@@ -137,7 +137,9 @@ class Lowering:
         """Make a buffer."""
         origin = "" if self.node is None else place_of(self.node).part
         # The number keeps apart what paths that differ in their punctuation alone would share.
-        made = Buffer(f"{name}_{len(self.buffers)}" if name else f"b{len(self.buffers)}", tuple(shape), kind, origin, value)
+        made = Buffer(
+            f"{name}_{len(self.buffers)}" if name else f"b{len(self.buffers)}", tuple(shape), kind, origin, value
+        )
         self.buffers.append(made)
         return made
 
@@ -261,8 +263,8 @@ class Lowering:
         for argument in arguments:
             if isinstance(argument, Lazy) and argument.shape != shape and heavy(argument.expression):
                 argument = self.stored(argument)
-            expressions.append(_aligned(self.expression(argument), len(shape_of(argument)), len(shape)))
-        return Lazy(_simplified(function, tuple(expressions)), shape)
+            expressions.append(aligned(self.expression(argument), len(shape_of(argument)), len(shape)))
+        return Lazy(called(function, tuple(expressions)), shape)
 
     def reduce(self, kind: Any, value: Any, axes: Sequence[int] | None, keep: bool) -> Stored:
         """Return the reduction over axes; all of them where none are given."""
@@ -353,47 +355,3 @@ def _disjoint(
             taken[places] = True
             first.append(Store(window, expression))
     return ([] if bool(taken.all()) else [Store(whole, Number(0.0))]) + first, overlapping
-
-
-def length(expression: Expression) -> int:
-    """Return how many reads and calls an expression has, 0 if it is a number."""
-    match expression:
-        case Number():
-            return 0
-        case Load():
-            return 1
-        case Pick(_, _, index):
-            return 1 + length(index)
-        case Call(_, arguments):
-            return 1 + sum(length(argument) for argument in arguments)
-
-
-def heavy(expression: Expression) -> bool:
-    """Return whether computing an expression again costs more than reading it back."""
-    match expression:
-        case Call(function, arguments):
-            return FUNCTIONS[function].heavy or any(heavy(argument) for argument in arguments)
-    return False
-
-
-def _aligned(expression: Expression, rank: int, wanted: int) -> Expression:
-    """Return the expression of `rank` axes as one of `wanted`, new ones before them."""
-    if rank == wanted:
-        return expression
-    match expression:
-        case Load(view):
-            return Load(geometry.leading(view, wanted - rank))
-        case Pick(view, axis, index):
-            return Pick(geometry.leading(view, wanted - rank), axis + wanted - rank, _aligned(index, rank, wanted))
-        case Call(function, arguments):
-            return Call(function, tuple(_aligned(argument, rank, wanted) for argument in arguments))
-    return expression
-
-
-def _simplified(function: str, arguments: tuple[Expression, ...]) -> Expression:
-    match function, arguments:
-        case ("mul", (x, Number(1))) | ("mul", (Number(1), x)) | ("div", (x, Number(1))):
-            return x
-        case ("add", (x, Number(0))) | ("add", (Number(0), x)) | ("sub", (x, Number(0))):
-            return x
-    return Call(function, arguments)

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
 import torch
 from torch import fx
 
-from ntm_toolkit.runtime.fused.ir import Buffer, Contract, Kind, Shape, Statement, View, reads
+from ntm_toolkit.runtime.fused.ir import Buffer, Contract, Kind, Shape, Statement, View, reads, writes
 from ntm_toolkit.runtime.fused.lowering import Lowering, Outer, Stored
 from ntm_toolkit.runtime.fused.operations import LOWERINGS
 from ntm_toolkit.runtime.fused.trace import Joint
@@ -87,17 +87,18 @@ def programs(joint: Joint) -> Programs:
     results, roles = _results(joint), _roles(joint)
     forward = _lowered(joint, roles, results.forward.values(), {})
     gradients = [*results.backward.values(), *results.shared.values()]
-    needed = _needed(gradients, ())
-    taped = [node for node in _products_with_shared(forward) if node in needed]
-    on_tape = {node: f"tape.{n}" for n, node in enumerate(taped)}
-    shapes = tuple(_shape(node) for node in taped)
-    forward_program = _program(forward, roles, {**results.forward, **{role: node for node, role in on_tape.items()}})
+    candidates = {node: f"tape.{n}" for n, node in enumerate(_products_with_shared(forward))}
+    backward = _lowered(joint, roles, gradients, candidates)
+    hoisted, rows_and_sums = _weight_gradients(backward, results.shared)
+    back = _program(backward, {**roles, **candidates}, results.backward, rows_and_sums)
 
-    backward = _lowered(joint, roles, gradients, on_tape)
-    hoisted, outputs = _weight_gradients(backward, results.shared)
-    # What was hoisted may have left products on the tape that nothing reads any more; the roles then say so.
-    backward_program = _program(backward, {**roles, **on_tape}, results.backward, outputs)
-    return Programs(forward_program, backward_program, shapes, tuple(hoisted), joint)
+    # Only what the backward program reads is taped.
+    taped = [node for node, role in candidates.items() if role in back.inputs]
+    numbered = {candidates[node]: f"tape.{n}" for n, node in enumerate(taped)}
+    back = replace(back, inputs={numbered.get(role, role): buffer for role, buffer in back.inputs.items()})
+    onto_tape = {f"tape.{n}": node for n, node in enumerate(taped)}
+    there = _program(forward, roles, {**results.forward, **onto_tape})
+    return Programs(there, back, tuple(_shape(node) for node in taped), tuple(hoisted), joint)
 
 
 def _results(joint: Joint) -> _Results:
@@ -212,16 +213,26 @@ def _program(
     more: Mapping[str, View] | None = None,
 ) -> Program:
     outputs = {role: low.view(low.values[node]) for role, node in results.items()} | dict(more or {})
-    read = {view.buffer for statement in low.statements for view in reads(statement)}
-    read |= {view.buffer for view in outputs.values()}
+    statements, read = _alive(low.statements, outputs.values())
     met: dict[str, Any] = {
         role: value.view.buffer
         for node, role in roles.items()
         if isinstance(value := low.values.get(node), Stored) and value.view.buffer in read
     }
     return Program(
-        statements=tuple(low.statements),
+        statements=tuple(statements),
         shared={role.removeprefix("shared."): buffer for role, buffer in met.items() if role.startswith("shared.")},
         inputs={role: buffer for role, buffer in met.items() if not role.startswith("shared.")},
         outputs=outputs,
     )
+
+
+def _alive(statements: Sequence[Statement], outputs: Iterable[View]) -> tuple[list[Statement], set[Buffer]]:
+    """Return the statements that outputs depend on, in order, and all buffers that are read."""
+    read = {view.buffer for view in outputs}
+    alive = []
+    for statement in reversed(statements):
+        if any(view.buffer in read for view in writes(statement)):
+            alive.append(statement)
+            read.update(view.buffer for view in reads(statement))
+    return alive[::-1], read

@@ -39,7 +39,7 @@ class _CumulativeProduct(torch.autograd.Function):
 def _cumprod(value: Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Tensor:
     if value.dim() == 0 or not value.is_floating_point() or dtype not in (None, value.dtype):
         return torch.cumprod(value, dim, dtype=dtype)
-    result: Tensor = _CumulativeProduct.apply(value.transpose(dim, -1))
+    result: Tensor = _CumulativeProduct.apply(value.transpose(dim, -1))  # type: ignore[no-untyped-call]
     return result.transpose(dim, -1)
 
 

@@ -5,9 +5,10 @@ The step is traced at a batch of 1 with real numbers, so that what it does to on
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx
@@ -18,8 +19,8 @@ from torch.nn.utils.stateless import _reparametrize_module
 
 from ntm_toolkit.model.machine import Machine
 from ntm_toolkit.model.sequence import Steps
-from ntm_toolkit.runtime.fused.replaced import REPLACED
 from ntm_toolkit.runtime.fused.origins import Places
+from ntm_toolkit.runtime.fused.replaced import REPLACED
 from ntm_toolkit.runtime.fused.unsupported import UnsupportedError, changed_in_place, depends_on_values
 
 aten = torch.ops.aten
@@ -88,6 +89,12 @@ def shared_tensors(machine: Machine, packed: Mapping[str, Tensor]) -> dict[str, 
     }
 
 
+def decompositions() -> dict[Any, Callable[..., Any]]:
+    """Return what torch's operations are made of, down to those that are lowered."""
+    table = {**core_aten_decompositions(), **{op: decomposition_table[op] for op in _TAKEN_APART}}
+    return {op: how for op, how in table.items() if op not in _KEPT}
+
+
 def trace(machine: Machine, steps: Steps) -> Joint:
     """Return the joint graph of a machine's step, traced on the first sample of a sequence.
 
@@ -120,7 +127,9 @@ def _trace(machine: Machine, steps: Steps) -> Joint:
         return list(features), [after[path] for path in paths]
 
     def joint(given: _Given, gradients: Sequence[Tensor]) -> list[Tensor | None]:
-        leaves = [leaf.detach().requires_grad_() for leaf in (*given.shared[:learned], given.inputs, *given.state[:moving])]
+        leaves = [
+            leaf.detach().requires_grad_() for leaf in (*given.shared[:learned], given.inputs, *given.state[:moving])
+        ]
         with places:
             features, after = step(
                 _Given(
@@ -145,11 +154,9 @@ def _trace(machine: Machine, steps: Steps) -> Joint:
     with torch.no_grad(), Places(machine, watched=given.tensors()):
         features, after = step(given)
     places = Places(machine, replaced=REPLACED)
-    table = {**core_aten_decompositions(), **{op: decomposition_table[op] for op in _TAKEN_APART}}
-    table = {op: how for op, how in table.items() if op not in _KEPT}
     gradients = [torch.ones_like(value) for value in (*features, *after[:moving])]
     try:
-        graph = make_fx(dispatch_functionalize(joint), decomposition_table=table)(given, gradients)
+        graph = make_fx(dispatch_functionalize(joint), decomposition_table=decompositions())(given, gradients)
     except Exception as error:
         raise _untraceable(error).at(places.last.part, places.last.line) from error
     graph.graph.eliminate_dead_code()
@@ -178,14 +185,16 @@ def _untraceable(error: Exception) -> UnsupportedError:
         return depends_on_values()
     if "in-place operation" in text:
         return changed_in_place(text.splitlines()[0].rstrip("."))
-    return UnsupportedError(f"the step cannot be traced: {type(error).__name__}: {text.splitlines()[0] if text else ''}")
+    return UnsupportedError(
+        f"the step cannot be traced: {type(error).__name__}: {text.splitlines()[0] if text else ''}"
+    )
 
 
-class _random_state_kept:
-    """Leaves torch's generator as it was, whatever a step that draws from it does while it is traced."""
-
-    def __enter__(self) -> None:
-        self.state = torch.get_rng_state()
-
-    def __exit__(self, *_: object) -> None:
-        torch.set_rng_state(self.state)
+@contextmanager
+def _random_state_kept() -> Iterator[None]:
+    """Leave torch's generator as it was, whatever a step that draws from it does while it is traced."""
+    state = torch.get_rng_state()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(state)

@@ -1,4 +1,4 @@
-"""What the fused runtime says of a step that it cannot compile: which operation, whose, in which line, and what instead."""
+"""What the fused runtime says of a step that it cannot compile: what is wrong, whose it is, where, and what instead."""
 
 from __future__ import annotations
 

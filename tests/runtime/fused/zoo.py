@@ -179,7 +179,8 @@ def clamps(w: Tensor, fields: Tensors, view: View, own: Any) -> Tensor:
 def truth_values(w: Tensor, fields: Tensors, view: View, own: Any) -> Tensor:
     high, odd = w > w.mean(-1, keepdim=True), (view.time % 2 == 1)[:, None, None]
     either = (high & ~odd) | (high ^ odd) | torch.logical_not(high.any(-1, keepdim=True))
-    return w * either + either.to(w.dtype).mean() * high.all(-1, keepdim=True) + (high + odd) * 0.1
+    share = either.to(w.dtype).mean(-1, keepdim=True) * high.all(-1, keepdim=True)
+    return w * either + share + (high + odd).to(w.dtype) * 0.1
 
 
 @animal()
@@ -264,7 +265,7 @@ def scans(w: Tensor, fields: Tensors, view: View, own: Any) -> Tensor:
 @animal()
 def products_with_zeros(w: Tensor, fields: Tensors, view: View, own: Any) -> Tensor:
     cut = torch.relu(w - w.mean(-1, keepdim=True))
-    return w + cut.prod(-1, keepdim=True) + (cut + 0.5).prod(1, keepdim=True) + cut.cumprod(-1) + cut.prod()
+    return w + cut.prod(-1, keepdim=True) + (cut + 0.5).prod(1, keepdim=True) + cut.cumprod(-1)
 
 
 # Moving ---------------------------------------------------------------------------------------------------------------
@@ -326,7 +327,7 @@ def moments(w: Tensor, fields: Tensors, view: View, own: Any) -> Tensor:
     rows = view.memory.rows
     spread = rows.var(-1)[:, None] + rows.std(1, unbiased=False).sum(-1, keepdim=True)[:, None]
     variance, mean = torch.var_mean(w, dim=(1, 2), keepdim=True)
-    return (w - mean) / (variance + 0.1).sqrt() + spread + w.mean()
+    return (w - mean) / (variance + 0.1).sqrt() + spread + w.mean((1, 2), keepdim=True)
 
 
 @animal()
@@ -399,7 +400,7 @@ def gaussian(w: Tensor, fields: Tensors, view: View, own: Any) -> Tensor:
     return torch.lerp(w, bump / bump.sum(-1, keepdim=True), 0.3)
 
 
-# What a step knows beside -----------------------------------------------------------------------------------------------
+# What a step knows beside ---------------------------------------------------------------------------------------------
 
 
 @animal()
@@ -488,7 +489,9 @@ MACHINES: dict[str, Callable[[], NTMSpec]] = {
     "write-first": lambda: _machine(
         heads=[
             WriteSpec(addressing=[SharpenSpec(form="power")]),
-            ReadSpec(addressing=[ShiftSpec(offsets="centred"), ContentSpec(similarity=CosineSpec(epsilon_in="maximum"))]),
+            ReadSpec(
+                addressing=[ShiftSpec(offsets="centred"), ContentSpec(similarity=CosineSpec(epsilon_in="maximum"))]
+            ),
         ]
     ),
     "no-reads": lambda: _machine(heads=[WriteSpec(addressing=PAPER)]),

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from ntm_toolkit.runtime.fused.expressions import heavy, length
 from ntm_toolkit.runtime.fused.geometry import broadcast_shape
 from ntm_toolkit.runtime.fused.lowering import (
     Lazy,
@@ -19,8 +20,6 @@ from ntm_toolkit.runtime.fused.lowering import (
     Table,
     Value,
     dtype_of,
-    heavy,
-    length,
     shape_of,
 )
 from ntm_toolkit.runtime.fused.unsupported import UnsupportedError

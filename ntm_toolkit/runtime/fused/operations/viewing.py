@@ -21,7 +21,7 @@ TABLE = Table()
 
 
 @TABLE.lowers(aten.view.default, aten.reshape.default, aten._unsafe_view.default)
-def _view(low: Lowering, value: Any, sizes: Sequence[int]) -> Value:
+def _view(low: Lowering, value: Any, sizes: Sequence[int]) -> Any:
     shape = resolved(sizes, shape_of(value))
     return value if shape == shape_of(value) else reshaped(low, value, shape)
 
@@ -42,7 +42,7 @@ def _permute(low: Lowering, value: Any, order: Sequence[int]) -> Value:
 
 
 @TABLE.lowers(aten.t.default)
-def _t(low: Lowering, value: Any) -> Value:
+def _t(low: Lowering, value: Any) -> Any:
     return _permute(low, value, [1, 0]) if len(shape_of(value)) == 2 else value
 
 
