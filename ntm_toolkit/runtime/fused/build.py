@@ -69,7 +69,7 @@ def library(source: str, *, optimise: bool = True) -> ctypes.CDLL:
     version = _version(cxx)
     flags = (*_FLAGS, *(_CLANG_FLAGS if "clang" in version else ()))
     if not optimise:
-        flags = tuple("-O1" if flag == "-O3" else flag for flag in flags)
+        flags = tuple("-O0" if flag == "-O3" else flag for flag in flags)
     key = cache.digest(source, *flags, version, processor(), torch.__version__)
     file = cache.find(key, ".so")
     if file is None:

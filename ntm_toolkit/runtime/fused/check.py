@@ -66,11 +66,13 @@ class _Always:
 
 def _twin(machine: Machine) -> Machine:
     """Return a copy of a machine with parameters near its own: such as start at zero would hide errors."""
-    runner, machine.runner = machine.runner, EagerLoop()
     try:
         twin = copy.deepcopy(machine)
-    finally:
-        machine.runner = runner
+    except Exception as error:
+        raise UnsupportedError(
+            f"the machine cannot be copied, which trying its kernel against eager needs: {error}",
+            "let modules keep parameters, buffers and settings, and no results",
+        ) from error
     with torch.no_grad():
         for number, parameter in enumerate(twin.parameters()):
             noise = _numbers(tuple(parameter.shape), number + 1).to(parameter.dtype)

@@ -1,14 +1,15 @@
 """From programs to C++: one function for the whole sequence forward, one backward, over a tile of L samples.
 
-Every buffer of a sample is an array of lanes: element e of lane l lies at [e * L + l], so that whatever a statement does
-with shapes and strides, its innermost loop is over samples, contiguous, and of a length that the compiler knows. With
-L = 1 the lanes vanish, and loops run over the largest dense axis instead.
+Every buffer of a sample is an array of lanes: element e of lane l lies at [e * L + l], so that whatever a statement
+does with shapes and strides, its innermost loop is over samples, contiguous, and of a length that the compiler knows.
+With L = 1 the lanes vanish, and loops run over the largest dense axis instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ntm_toolkit.runtime.fused.contraction import BLOCK, Contraction, blocks
 from ntm_toolkit.runtime.fused.ir import (
     Buffer,
     Call,
@@ -28,9 +29,6 @@ from ntm_toolkit.runtime.fused.ir import (
     loads,
 )
 from ntm_toolkit.runtime.fused.pointwise import FUNCTIONS
-
-BLOCK = 8
-"""Rows of a contraction that are accumulated in registers at once."""
 
 
 class Emitter:
@@ -117,6 +115,12 @@ class Emitter:
         else:
             self.line(text)
 
+    def vector(self, element: str) -> str:
+        """Return the lvalue of all lanes of an element at once; what is shared stays one number."""
+        if self.lanes == 1 or not element.endswith("*L + l]"):
+            return element
+        return f"(*(V*)&{element[: -len(' + l]')]}])"
+
     # Statements -----------------------------------------------------------------------------------------------------
 
     def statement(self, statement: Statement) -> None:
@@ -147,7 +151,9 @@ class Emitter:
             self._reduce_in_registers(statement)
             return
         start = {"sum": "R(0)", "prod": "R(1)", "max": "-INFINITY", "min": "INFINITY"}[statement.kind]
-        index, opened = self._open([axis for axis in range(len(statement.shape)) if axis not in statement.axes], statement)
+        index, opened = self._open(
+            [axis for axis in range(len(statement.shape)) if axis not in statement.axes], statement
+        )
         self.open("")
         outside = list(index)
         if self.lanes > 1:
@@ -187,15 +193,15 @@ class Emitter:
 
     def _reduce_in_registers(self, statement: Reduce) -> None:
         """A sum over whole vectors of lanes; several targets at once, so that no addition waits for the one before."""
-        kept = [axis for axis in range(len(statement.shape)) if axis not in statement.axes and statement.shape[axis] > 1]
+        kept = [
+            axis for axis in range(len(statement.shape)) if axis not in statement.axes and statement.shape[axis] > 1
+        ]
         over = [axis for axis in statement.axes if statement.shape[axis] > 1]
         blocked = max(kept, key=lambda axis: statement.shape[axis], default=None)
         size = 1 if blocked is None else statement.shape[blocked]
         index, opened = self._open([axis for axis in kept if axis != blocked], statement)
         block = min(BLOCK, size)
-        for start, stop, width in ((0, size - size % block, block), (size - size % block, size, size % block)):
-            if start == stop:
-                continue
+        for start, stop, width in blocks(size, block):
             self.open(f"for (int j = {start}; j < {stop}; j += {width})")
             self.line("V " + ", ".join(f"a{r} = V{{}}" for r in range(width)) + ";")
             inner = list(index)
@@ -211,7 +217,7 @@ class Emitter:
                 if blocked is not None:
                     inner[blocked] = f"(j+{r})"
                 outside = ["0" if axis in statement.axes else place for axis, place in enumerate(inner)]
-                self.line(f"{self._vector(self.element(statement.target, outside))} = a{r};")
+                self.line(f"{self.vector(self.element(statement.target, outside))} = a{r};")
             self.close()
         self.close(opened)
 
@@ -219,92 +225,13 @@ class Emitter:
         """Return a vectorial expression over all lanes at once."""
         match expression:
             case Load(view):
-                return self._vector(self.element(view, index[len(index) - len(view.shape) :]))
+                return self.vector(self.element(view, index[len(index) - len(view.shape) :]))
             case Call(function, arguments):
                 return FUNCTIONS[function].cpp.format(*(self._vectors(argument, index) for argument in arguments))
         return self.expression(expression, index)
 
     def _contract(self, statement: Contract) -> None:
-        left, right, target = statement.left, statement.right, statement.target
-        rank = len(target.shape)
-        left = left.broadcast((*target.shape[:-2], *left.shape[-2:]))
-        right = right.broadcast((*target.shape[:-2], *right.shape[-2:]))
-        rows, columns, inner = target.shape[-2], target.shape[-1], left.shape[-1]
-        # The longer of the target's two axes is blocked; the other operand's element serves the whole block.
-        blocked = rank - 1 if columns >= rows else rank - 2
-        many, one = (right, left) if blocked == rank - 1 else (left, right)
-        size = target.shape[blocked]
-        index = ["0"] * rank
-        opened = 0
-        for axis in range(rank):
-            if axis != blocked and target.shape[axis] > 1:
-                index[axis] = f"i{axis}"
-                self.open(f"for (int i{axis} = 0; i{axis} < {target.shape[axis]}; ++i{axis})")
-                opened += 1
-
-        def operand(view: View, place: str, along: str) -> str:
-            if view is left:
-                return self.element(left, [*index[: rank - 2], place if blocked == rank - 2 else index[rank - 2], along])
-            return self.element(right, [*index[: rank - 2], along, place if blocked == rank - 1 else index[rank - 1]])
-
-        def goal(place: str) -> list[str]:
-            return [place if axis == blocked else at for axis, at in enumerate(index)]
-
-        many_inner = many.strides[-1] if many is left else many.strides[-2]
-        many_block = many.strides[-2] if many is left else many.strides[-1]
-        if self.lanes == 1 and many_inner != 1 and many_block == 1 and size > 1:
-            self._axpy(statement, operand, goal, many, one, size, inner)
-        else:
-            self._dots(statement, operand, goal, many, one, size, inner)
-        self.close(opened)
-
-    def _dots(self, statement, operand, goal, many, one, size, inner) -> None:  # type: ignore[no-untyped-def]
-        block = min(BLOCK if self.lanes > 1 else 4, size)
-        kind = "V" if self.lanes > 1 else "R"
-        for start, stop, width in ((0, size - size % block, block), (size - size % block, size, size % block)):
-            if start == stop:
-                continue
-            self.open(f"for (int j = {start}; j < {stop}; j += {width})")
-            for r in range(width):
-                if statement.start is None or self.lanes == 1:
-                    self.line(f"{kind} a{r} = {self._start(statement, goal(f'(j+{r})'))}{' - V{}' if self.lanes > 1 else ''};")
-                else:
-                    self.line(f"V a{r};")
-                    self.for_lanes(f"a{r}[l] = {self._start(statement, goal(f'(j+{r})'))};")
-            if self.lanes == 1:
-                self.line(f"#pragma omp simd reduction(+ : {', '.join(f'a{r}' for r in range(width))})")
-            self.open(f"for (int k = 0; k < {inner}; ++k)")
-            self.line(f"const auto x = {self._vector(operand(one, 'j', 'k'))};")
-            for r in range(width):
-                self.line(f"a{r} += {self._vector(operand(many, f'(j+{r})', 'k'))} * x;")
-            self.close()
-            for r in range(width):
-                self.line(f"{self._vector(self.element(statement.target, goal(f'(j+{r})')))} = a{r};")
-            self.close()
-
-    def _vector(self, element: str) -> str:
-        """Return the lvalue of all lanes of an element; what is shared stays one number."""
-        if self.lanes == 1 or not element.endswith("*L + l]"):
-            return element
-        return f"(*(V*)&{element[:-len(' + l]')]}])"
-
-    def _axpy(self, statement, operand, goal, many, one, size, inner) -> None:  # type: ignore[no-untyped-def]
-        self.line("#pragma GCC ivdep")
-        self.line(f"for (int j = 0; j < {size}; ++j) {self.element(statement.target, goal('j'))} = {self._start(statement, goal('j'))};")
-        unroll = 4
-        for start, stop, width in ((0, inner - inner % unroll, unroll), (inner - inner % unroll, inner, inner % unroll)):
-            if start == stop:
-                continue
-            self.open(f"for (int k = {start}; k < {stop}; k += {width})")
-            for r in range(width):
-                self.line(f"const R x{r} = {operand(one, '0', f'(k+{r})')};")
-            total = " + ".join(f"{operand(many, 'j', f'(k+{r})')} * x{r}" for r in range(width))
-            self.line("#pragma GCC ivdep")
-            self.line(f"for (int j = 0; j < {size}; ++j) {self.element(statement.target, goal('j'))} += {total};")
-            self.close()
-
-    def _start(self, statement: Contract, index: Sequence[str]) -> str:
-        return "R(0)" if statement.start is None else self.expression(statement.start, index)
+        Contraction(self, statement).write()
 
     def _scatter(self, statement: Scatter) -> None:
         index = [f"i{axis}" if size > 1 else "0" for axis, size in enumerate(statement.shape)]

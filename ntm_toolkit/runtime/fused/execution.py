@@ -133,7 +133,7 @@ class Execution:
             segment: which steps.
             states: what `forward` kept.
             tape: what `forward` kept.
-            features: the gradients of the features, (time, batch, n).
+            features: the gradients of the features, from the segment's first step on.
             gradients: what is filled or added to.
             work: (tiles, n, lanes).
         """
@@ -141,7 +141,7 @@ class Execution:
         count, batch, lanes, where = segment.count, self.batch, kernel.lanes, address(segment.lengths)
         shared = pointers(self.shared, signature.slots, signature.places)
         given = pointers(self.given, signature.given_slots, signature.entries, start)
-        of_features, rows = pointers(features, step=start), pointers(gradients.rows)
+        of_features, rows = pointers(features), pointers(gradients.rows)
         inputs = address(gradients.inputs, start)
         by_tile = (states, tape, gradients.carry, gradients.sums, work)
         of_tile = [[address(tensor, tile) for tensor in by_tile] for tile in range(self.tiles)]

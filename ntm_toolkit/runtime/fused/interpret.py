@@ -96,6 +96,8 @@ class _Run:
                 values = [self.evaluate(argument, shape) for argument in arguments]
                 if function == "where":
                     values[0] = values[0] != 0
+                elif function not in _OF_TRUTHS:
+                    values = [value.to(self.dtype) for value in values]
                 result: Tensor = FUNCTIONS[function].torch(*values)
                 return result
 
@@ -130,6 +132,9 @@ class _Run:
                 self.put(values, found.values[..., :count])
                 self.put(places, found.indices[..., :count])
 
+
+_OF_TRUTHS = ("and", "or", "not")
+"""Functions of truth values; to all others these are the numbers 0 and 1."""
 
 _REDUCTIONS: Mapping[str, Callable[[Tensor, int], Tensor]] = {
     "sum": lambda value, axis: value.sum(axis, keepdim=True),

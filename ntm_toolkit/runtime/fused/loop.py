@@ -7,6 +7,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -41,7 +42,7 @@ class FusedLoop:
     def __init__(self, *, instead: Runner | None = None, tape_limit_mb: int = 512, optimise: bool = True) -> None:
         self.instead, self.tape_limit_mb, self.optimise = instead, tape_limit_mb, optimise
         self._lock = threading.Lock()
-        self._made: weakref.WeakKeyDictionary[Any, dict[Hashable, Programs | Kernel]] = weakref.WeakKeyDictionary()
+        self._made: weakref.WeakKeyDictionary[Any, _Made] = weakref.WeakKeyDictionary()
         self._failed = False
 
     def __call__(self, step: StepFunction, steps: Steps) -> tuple[tuple[Tensor, ...], Mapping[str, Tensor]]:
@@ -67,22 +68,21 @@ class FusedLoop:
         key = _key(machine, steps)
         lanes = width(steps.inputs.shape[1])
         made = self._made.get(step)
-        kernel = None if made is None else made.get((lanes, key))
-        if kernel is None:
-            with self._lock:
-                made = self._made.setdefault(step, {})
-                kernel = made.get((lanes, key))
-                if kernel is None:
-                    _refuse(steps)
-                    # The first sequence may be one of an evaluation; what is made of it serves training too.
-                    with torch.inference_mode(False):
-                        if key not in made:
-                            made[key] = programs(trace(machine, steps))
-                        kernel = made[lanes, key] = self._checked(made[key], lanes, machine, steps.inputs.dtype)
-        assert isinstance(kernel, Kernel)
-        return kernel
+        if made is not None and (kernel := made.kernels.get((lanes, key))) is not None:
+            return kernel
+        with self._lock:
+            made = self._made.setdefault(step, _Made())
+            if (lanes, key) not in made.kernels:
+                _refuse(steps)
+                # The first sequence may be one of an evaluation; what is made of it serves training too.
+                with torch.inference_mode(False):
+                    if key not in made.programs:
+                        made.programs[key] = programs(trace(machine, steps))
+                    kernel = self._checked(made.programs[key], lanes, machine, steps.inputs.dtype)
+                made.kernels[lanes, key] = kernel
+            return made.kernels[lanes, key]
 
-    def _checked(self, step: Any, lanes: int, machine: Machine, dtype: torch.dtype) -> Kernel:
+    def _checked(self, step: Programs, lanes: int, machine: Machine, dtype: torch.dtype) -> Kernel:
         try:
             kernel = Kernel(step, lanes, dtype, optimise=self.optimise)
         except BuildError as error:
@@ -100,6 +100,14 @@ class FusedLoop:
         return functools.partial(
             FusedLoop, instead=self.instead, tape_limit_mb=self.tape_limit_mb, optimise=self.optimise
         )
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What has been made of a step: by `_key`, and kernels by the width of their tiles too."""
+
+    programs: dict[Hashable, Programs] = field(default_factory=dict)
+    kernels: dict[tuple[int, Hashable], Kernel] = field(default_factory=dict)
 
 
 def _machine_of(step: StepFunction) -> Machine:

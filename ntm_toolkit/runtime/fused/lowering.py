@@ -118,6 +118,7 @@ class Lowering:
     Attributes:
         table: how each operation is lowered.
         uses: how often each node is read; once where it is not said.
+        real: the dtype of the step's numbers.
         statements: in order.
         buffers: all that were made.
         values: what nodes have become: a value, a constant tensor, or a plain Python object.
@@ -126,6 +127,7 @@ class Lowering:
 
     table: Mapping[Any, LoweringRule]
     uses: Mapping[fx.Node, int] = field(default_factory=dict)
+    real: torch.dtype = torch.float32
     statements: list[Statement] = field(default_factory=list)
     buffers: list[Buffer] = field(default_factory=list)
     values: dict[fx.Node, Any] = field(default_factory=dict)
@@ -151,7 +153,10 @@ class Lowering:
         """
         self.node = node
         try:
-            self.values[node] = self._settled(self._lowered(node), self.uses.get(node, 1))
+            value = self._lowered(node)
+            if self._is_single(node) and isinstance(value, Lazy | Stored):
+                value = self.pointwise("single", value)
+            self.values[node] = self._settled(value, self.uses.get(node, 1))
         except UnsupportedError as error:
             place = place_of(node)
             raise error.at(place.part, place.line) from None
@@ -160,6 +165,8 @@ class Lowering:
         target = cast(Any, node.target)
         arguments = fx.map_arg(node.args, lambda n: self.values[n])
         options = fx.map_arg(node.kwargs, lambda n: self.values[n])
+        if self._is_single(node):
+            arguments = tuple(_single(value) if isinstance(value, float) else value for value in arguments)
         if torch.Tag.nondeterministic_seeded in getattr(target, "tags", ()):
             raise random_inside(str(target))
         if _constant(arguments) and _constant(options):
@@ -169,6 +176,10 @@ class Lowering:
         if target not in self.table:
             raise no_lowering(str(target))
         return self.table[target](self, *arguments, **options)
+
+    def _is_single(self, node: fx.Node) -> bool:
+        """Return whether eager rounds a node to float32 in a step of float64, as where whole numbers meet fractions."""
+        return self.real == torch.float64 and dtype_of(node) == torch.float32
 
     def _settled(self, value: Any, uses: int) -> Any:
         if isinstance(value, Lazy) and not isinstance(value.expression, Load):
@@ -321,6 +332,10 @@ def shape_of(value: Any) -> Shape:
 def axes_of(axes: Sequence[int] | None, rank: int) -> tuple[int, ...]:
     """Return axes counted from 0; all of them where none are given."""
     return tuple(axis_of(axis, rank) for axis in axes) if axes else tuple(range(rank))
+
+
+def _single(value: float) -> float:
+    return float(torch.tensor(value, dtype=torch.float32))
 
 
 def _constant(value: Any) -> bool:

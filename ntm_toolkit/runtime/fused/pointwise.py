@@ -50,6 +50,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "acos": Function(torch.acos, "std::acos({0})", heavy=True),
     "atan": Function(torch.atan, "std::atan({0})", heavy=True),
     "atan2": Function(torch.atan2, "std::atan2({0}, {1})", heavy=True),
+    "hypot": Function(torch.hypot, "std::hypot({0}, {1})", heavy=True),
     "sinh": Function(torch.sinh, "std::sinh({0})", heavy=True),
     "cosh": Function(torch.cosh, "std::cosh({0})", heavy=True),
     "asinh": Function(torch.asinh, "std::asinh({0})", heavy=True),
@@ -64,11 +65,13 @@ FUNCTIONS: Mapping[str, Function] = {
     "ceil": Function(torch.ceil, "std::ceil({0})"),
     "trunc": Function(torch.trunc, "std::trunc({0})"),
     "round": Function(torch.round, "std::nearbyint({0})"),
+    "copysign": Function(torch.copysign, "std::copysign(R({0}), R({1}))"),
+    "single": Function(lambda value: value.float().to(value.dtype), "R(float({0}))"),
     "fmod": Function(torch.fmod, "std::fmod({0}, {1})", heavy=True),
     "remainder": Function(
         torch.remainder,
-        # x - y floor(x / y), put right by one y where the quotient was rounded over a whole number.
-        "[](R x, R y) {{ R r = x - y * std::floor(x / y);"
+        # x - y floor(x / y), rounded once, and put right by one y where the quotient was rounded over a whole number.
+        "[](R x, R y) {{ R r = std::fma(-std::floor(x / y), y, x);"
         " r = (y > 0 ? r < 0 : r > 0) ? r + y : r; return (y > 0 ? r >= y : r <= y) ? r - y : r; }}({0}, {1})",
         heavy=True,
     ),

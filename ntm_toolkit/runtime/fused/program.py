@@ -152,7 +152,8 @@ def _lowered(
     joint: Joint, roles: Mapping[fx.Node, str], wanted: Iterable[fx.Node], given: Mapping[fx.Node, str]
 ) -> Lowering:
     uses = _needed(wanted, given)
-    low = Lowering(LOWERINGS, uses)
+    [real] = [node.meta["val"].dtype for node, role in roles.items() if role == "input"]
+    low = Lowering(LOWERINGS, uses, real)
     for node in joint.graph.graph.nodes:
         if node not in uses:
             continue

@@ -191,10 +191,6 @@ def _backward(ctx: Any, gradients: Sequence[Tensor | None]) -> list[Tensor | Non
         (tiles, layout.work[0] if checkpointed else 0, kernel.lanes),
         *[(count, batch, n) for n in signature.rows],
     )
-    of_features = [
-        torch.zeros((time, batch, n), dtype=dtype) if gradient is None else gradient.contiguous()
-        for gradient, n in zip(gradients, signature.features, strict=False)
-    ]
     carry.zero_()
     sums.zero_()
     for path, gradient in zip(signature.state, gradients[len(signature.features) :], strict=True):
@@ -221,6 +217,12 @@ def _backward(ctx: Any, gradients: Sequence[Tensor | None]) -> list[Tensor | Non
         if plan.ragged:
             for row in rows:
                 row.zero_()
+        end = segment.start + segment.count
+        of_features = [
+            # Segment by segment, for what autograd gives is often a slice, and then this is a copy.
+            torch.zeros((segment.count, batch, n), dtype=dtype) if gradient is None else gradient[segment.start : end].contiguous()
+            for gradient, n in zip(gradients, signature.features, strict=False)
+        ]
         execution.backward(segment, states, tape, of_features, made, work)
         flat = [row[: segment.count].flatten(0, 1) for row in rows]
         for product in products:

@@ -25,6 +25,11 @@ constexpr int L = {lanes};
 
 _NUMERIC = Path(__file__).with_name("numeric.hpp").read_text()
 
+Places = Mapping[str, tuple[int, int]]
+"""Offset and size of tensors that lie one after the other, by name, in numbers of a sample."""
+
+_EACH_GRADIENT = "for (long e = 0; e < G; ++e) for (int l = 0; l < L; ++l)"
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -40,14 +45,14 @@ class Layout:
         sums: offset and size of each gradient that is summed in the loop, by parameter.
     """
 
-    state: Mapping[str, tuple[int, int]]
+    state: Places
     state_size: int
-    moving: Mapping[str, tuple[int, int]]
+    moving: Places
     moving_size: int
     tape: Sequence[int]
     tape_size: int
     work: tuple[int, int]
-    sums: Mapping[str, tuple[int, int]]
+    sums: Places
     sums_size: int
 
 
@@ -91,8 +96,15 @@ def source(step: Programs, lanes: int, real: str) -> Source:
         constants="\n".join(dict.fromkeys(constants(_buffers(step.forward)) + constants(_buffers(step.backward)))),
     )
     layout = Layout(
-        state, state_size, moving, moving_size, [offset for offset, _ in tape.values()], tape_size,
-        (forward_work, backward_work), sums, sums_size,
+        state,
+        state_size,
+        moving,
+        moving_size,
+        [offset for offset, _ in tape.values()],
+        tape_size,
+        (forward_work, backward_work),
+        sums,
+        sums_size,
     )
     return Source("\n".join([header, slots, *forward, *backward]) + "\n", lanes, layout)
 
@@ -173,7 +185,9 @@ def _unload(emitter: Emitter, view: View, array: str, size: int) -> None:
             emitter.open(f"for (int i{axis} = 0; i{axis} < {length}; ++i{axis})")
             opened += 1
     at = _flat(view.shape)
-    emitter.line(f"for (int l = 0; l < valid; ++l) {array}[(t*B + b0 + l)*{size} + {at}] = {emitter.element(view, index)};")
+    emitter.line(
+        f"for (int l = 0; l < valid; ++l) {array}[(t*B + b0 + l)*{size} + {at}] = {emitter.element(view, index)};"
+    )
     emitter.close(opened)
 
 
@@ -196,161 +210,154 @@ def _copy(emitter: Emitter, view: View, target: str, sign: str = "=") -> None:
 _COMMON = [
     "const int valid = int(std::min<long>(L, B - b0));",
     "long lane[L], until[L], longest = 0;",
-    "for (int l = 0; l < L; ++l) { lane[l] = b0 + std::min(l, valid - 1); until[l] = l < valid ? lengths[lane[l]] : 0; longest = std::max(longest, until[l]); }",
+    "for (int l = 0; l < L; ++l) {",
+    "  lane[l] = b0 + std::min(l, valid - 1);",
+    "  until[l] = l < valid ? lengths[lane[l]] : 0;",
+    "  longest = std::max(longest, until[l]);",
+    "}",
 ]
 
 
-def _forward(
-    step: Programs, lanes: int, state: Mapping[str, tuple[int, int]], tape: Mapping[str, tuple[int, int]]
-) -> tuple[list[str], int]:
-    program = step.forward
-    placed: dict[Buffer, str] = {buffer: f"s_{buffer.name}" for buffer in program.shared.values()}
-    placed |= {buffer: buffer.name for buffer in _buffers(program) if buffer.kind == "constant"}
-    for role, buffer in program.inputs.items():
-        placed[buffer] = f"(now + {state[role[6:]][0]}L*L)" if role.startswith("state.") else f"x_{buffer.name}"
-    copies: list[tuple[View, str]] = []
-    for role, view in program.outputs.items():
-        if role.startswith("state."):
-            where = f"(next + {state[role[6:]][0]}L*L)"
-        elif role.startswith("tape."):
-            where = f"(taped + {tape[role[5:]][0]}L*L)"
-        else:
-            continue
-        if view == view.buffer.whole() and view.buffer.kind == "work" and view.buffer not in placed:
-            placed[view.buffer] = where
-        else:
-            copies.append((view, where))
-    places, work = _workspace(program.statements, program.outputs, lanes, placed)
-    emitter = Emitter(lanes, {**placed, **places})
-    emitter.depth = 0
-    emitter.line(
+class _Function:
+    """One of the two functions: where its buffers are, its prelude, and the statements of a step.
+
+    Args:
+        step: the compiled step.
+        program: which of its programs.
+        lanes: samples in a tile.
+        homes: where inputs lie, by role; those that are not here are brought in at each step.
+        goals: where outputs are to lie, by role; those that are not here are put out in another way.
+    """
+
+    def __init__(
+        self, step: Programs, program: Program, lanes: int, homes: Mapping[str, str], goals: Mapping[str, str]
+    ) -> None:
+        self.step, self.program = step, program
+        placed = {buffer: f"s_{buffer.name}" for buffer in program.shared.values()}
+        placed |= {buffer: buffer.name for buffer in _buffers(program) if buffer.kind == "constant"}
+        placed |= {buffer: homes.get(role, f"x_{buffer.name}") for role, buffer in program.inputs.items()}
+        self.copies: list[tuple[View, str]] = []
+        for role, where in goals.items():
+            view = program.outputs.get(role)
+            if view is None:
+                continue
+            if view == view.buffer.whole() and view.buffer.kind == "work" and view.buffer not in placed:
+                placed[view.buffer] = where  # made where it belongs
+            else:
+                self.copies.append((view, where))
+        places, self.work = _workspace(program.statements, program.outputs, lanes, placed)
+        self.emitter = Emitter(lanes, {**placed, **places})
+
+    def begin(self, signature: str) -> None:
+        """Write the head of the function, and what does not depend on time."""
+        emitter, names = self.emitter, list(self.step.joint.shared)
+        emitter.depth = 0
+        emitter.open(signature)
+        for line in _COMMON:
+            emitter.line(line)
+        for name, buffer in self.program.shared.items():
+            emitter.line(f"const R* const s_{buffer.name} = shared[{names.index(name)}];")
+        if emitter.lanes > 1:
+            for role in external(self.step):
+                self.room_for(role)
+
+    def room_for(self, role: str) -> None:
+        """Declare workspace for an input that is brought in at each step."""
+        buffer = self.program.inputs.get(role)
+        if buffer is not None:
+            self.emitter.line(f"R* const x_{buffer.name} = work + {self.work}L*L;")
+            self.work += -(-buffer.size // 16) * 16
+
+    def bring_in(self) -> None:
+        """Write how this step's input, and what is beside it, come in."""
+        for number, role in enumerate(external(self.step)):
+            buffer = self.program.inputs.get(role)
+            if buffer is None:
+                continue
+            if self.emitter.lanes == 1:
+                self.emitter.line(f"const R* const x_{buffer.name} = in[{number}] + (t*B + b0)*{buffer.size};")
+            else:
+                _load(self.emitter, f"x_{buffer.name}", buffer.size, f"in[{number}]", masked=False)
+
+    def compute(self) -> None:
+        """Write the statements of a step, and the copies of outputs that could not be made where they belong."""
+        for statement in self.program.statements:
+            self.emitter.statement(statement)
+        for view, where in self.copies:
+            _copy(self.emitter, view, where)
+
+    def put_out(self, role: str, array: str) -> None:
+        """Write how an output goes to a (time, batch, n) array."""
+        view = self.program.outputs.get(role)
+        if view is not None:
+            _unload(self.emitter, view, array, view_size(view))
+
+
+def _forward(step: Programs, lanes: int, state: Places, tape: Places) -> tuple[list[str], int]:
+    taped = {f"tape.{n}": f"(taped + {offset}L*L)" for n, (offset, _) in tape.items()}
+    made = {f"state.{path}": f"(next + {offset}L*L)" for path, (offset, _) in state.items()}
+    function = _Function(step, step.forward, lanes, _now(state), made | taped)
+    emitter = function.emitter
+    function.begin(
         'extern "C" void forward(long T, long B, long b0, const long* lengths, bool keep, const R* const* shared, '
-        "const R* const* in, R* states, R* tape, R* const* features, R* work) {"
+        "const R* const* in, R* states, R* tape, R* const* features, R* work)"
     )
-    emitter.depth = 1
-    for line in _COMMON:
-        emitter.line(line)
-    names = list(step.joint.shared)
-    for name, buffer in program.shared.items():
-        emitter.line(f"const R* const s_{buffer.name} = shared[{names.index(name)}];")
-    top = _inputs(emitter, step, program, work)
     emitter.open("for (long t = 0; t < longest; ++t)")
     emitter.line("const R* const now = states + (keep ? t : t & 1) * (S*L);")
     emitter.line("R* const next = states + (keep ? t + 1 : (t + 1) & 1) * (S*L);")
     emitter.line("R* const taped = tape + (keep ? t : 0) * (K*L);")
-    _bring_in(emitter, step, program)
-    for statement in program.statements:
-        emitter.statement(statement)
-    for view, where in copies:
-        _copy(emitter, view, where)
-    for role, view in program.outputs.items():
-        if role.startswith("feature."):
-            _unload(emitter, view, f"features[{role[8:]}]", view_size(view))
+    function.bring_in()
+    function.compute()
+    for n in range(step.joint.features):
+        function.put_out(f"feature.{n}", f"features[{n}]")
     emitter.open("for (int l = 0; l < L; ++l) if (t >= until[l])")
     emitter.line("for (long e = 0; e < S; ++e) next[e*L + l] = now[e*L + l];")
-    emitter.close()
-    emitter.close(2)
-    return emitter.lines, top
+    emitter.close(3)
+    return emitter.lines, function.work
 
 
-def _inputs(emitter: Emitter, step: Programs, program: Program, work: int) -> int:
-    """Declare where external inputs are seen, and return the workspace's size with theirs."""
-    for number, role in enumerate(external(step)):
-        buffer = program.inputs.get(role)
-        if buffer is not None and emitter.lanes > 1:
-            emitter.line(f"R* const x_{buffer.name} = work + {work}L*L;")
-            work += -(-buffer.size // 16) * 16
-        del number
-    return work
-
-
-def _bring_in(emitter: Emitter, step: Programs, program: Program) -> None:
-    for number, role in enumerate(external(step)):
-        buffer = program.inputs.get(role)
-        if buffer is None:
-            continue
-        if emitter.lanes == 1:
-            emitter.line(f"const R* const x_{buffer.name} = in[{number}] + (t*B + b0)*{buffer.size};")
-        else:
-            _load(emitter, f"x_{buffer.name}", buffer.size, f"in[{number}]", masked=False)
+def _now(state: Places) -> dict[str, str]:
+    return {f"state.{path}": f"(now + {offset}L*L)" for path, (offset, _) in state.items()}
 
 
 def _backward(
-    step: Programs,
-    lanes: int,
-    state: Mapping[str, tuple[int, int]],
-    moving: Mapping[str, tuple[int, int]],
-    tape: Mapping[str, tuple[int, int]],
-    sums: Mapping[str, tuple[int, int]],
+    step: Programs, lanes: int, state: Places, moving: Places, tape: Places, sums: Places
 ) -> tuple[list[str], int]:
-    program = step.backward
-    placed: dict[Buffer, str] = {buffer: f"s_{buffer.name}" for buffer in program.shared.values()}
-    placed |= {buffer: buffer.name for buffer in _buffers(program) if buffer.kind == "constant"}
-    for role, buffer in program.inputs.items():
-        if role.startswith("state."):
-            placed[buffer] = f"(now + {state[role[6:]][0]}L*L)"
-        elif role.startswith("tape."):
-            placed[buffer] = f"(taped + {tape[role[5:]][0]}L*L)"
-        elif role.startswith("gradient.state."):
-            placed[buffer] = f"(given + {moving[role[15:]][0]}L*L)"
-        else:
-            placed[buffer] = f"x_{buffer.name}"
-    copies: list[tuple[View, str]] = []
-    for role, view in program.outputs.items():
-        if role.startswith("gradient.state."):
-            where = f"(made + {moving[role[15:]][0]}L*L)"
-            if view == view.buffer.whole() and view.buffer.kind == "work" and view.buffer not in placed:
-                placed[view.buffer] = where
-            else:
-                copies.append((view, where))
-    places, work = _workspace(program.statements, program.outputs, lanes, placed)
-    emitter = Emitter(lanes, {**placed, **places})
-    emitter.depth = 0
-    emitter.line(
+    taped = {f"tape.{n}": f"(taped + {offset}L*L)" for n, (offset, _) in tape.items()}
+    given = {f"gradient.state.{path}": f"(given + {offset}L*L)" for path, (offset, _) in moving.items()}
+    made = {f"gradient.state.{path}": f"(made + {offset}L*L)" for path, (offset, _) in moving.items()}
+    function = _Function(step, step.backward, lanes, _now(state) | taped | given, made)
+    emitter, outputs = function.emitter, step.backward.outputs
+    function.begin(
         'extern "C" void backward(long T, long B, long b0, const long* lengths, const R* const* shared, '
         "const R* const* in, const R* states, const R* tape, const R* const* gradients, R* carry, R* input_gradient, "
-        "R* const* rows, R* sums, R* work) {"
+        "R* const* rows, R* sums, R* work)"
     )
-    emitter.depth = 1
-    for line in _COMMON:
-        emitter.line(line)
-    names = list(step.joint.shared)
-    for name, buffer in program.shared.items():
-        emitter.line(f"const R* const s_{buffer.name} = shared[{names.index(name)}];")
-    top = _inputs(emitter, step, program, work)
-    gradients = [(n, program.inputs.get(f"gradient.feature.{n}")) for n in range(step.joint.features)]
-    for _, buffer in gradients:
-        if buffer is not None:
-            emitter.line(f"R* const x_{buffer.name} = work + {top}L*L;")
-            top += -(-buffer.size // 16) * 16
+    for n in range(step.joint.features):
+        function.room_for(f"gradient.feature.{n}")
     emitter.line("R* const kept = carry; R* const masked = carry + G*L; R* const made = carry + 2*G*L;")
     emitter.open("for (long t = longest - 1; t >= 0; --t)")
     emitter.line("const R* const now = states + t * (S*L);")
     emitter.line("const R* const taped = tape + t * (K*L);")
     emitter.line("bool on[L]; bool all = true;")
     emitter.line("for (int l = 0; l < L; ++l) { on[l] = t < until[l]; all = all && on[l]; }")
-    emitter.line("if (!all) for (long e = 0; e < G; ++e) for (int l = 0; l < L; ++l) masked[e*L + l] = on[l] ? kept[e*L + l] : R(0);")
     emitter.line("const R* const given = all ? kept : masked;")
-    _bring_in(emitter, step, program)
-    for n, buffer in gradients:
+    emitter.line(f"if (!all) {_EACH_GRADIENT} masked[e*L + l] = on[l] ? kept[e*L + l] : R(0);")
+    function.bring_in()
+    for n in range(step.joint.features):
+        buffer = step.backward.inputs.get(f"gradient.feature.{n}")
         if buffer is not None:
             _load(emitter, f"x_{buffer.name}", buffer.size, f"gradients[{n}]", masked=True)
-    for statement in program.statements:
-        emitter.statement(statement)
-    for view, where in copies:
-        _copy(emitter, view, where)
+    function.compute()
     for path, (offset, size) in moving.items():
-        if f"gradient.state.{path}" not in program.outputs:
+        if f"gradient.state.{path}" not in outputs:
             emitter.line(f"std::memset(made + {offset}L*L, 0, sizeof(R) * {size}L*L);")
-    if "gradient.input" in program.outputs:
-        view = program.outputs["gradient.input"]
-        _unload(emitter, view, "input_gradient", view_size(view))
+    function.put_out("gradient.input", "input_gradient")
     for number, role in enumerate(rows(step)):
-        view = program.outputs[role]
-        _unload(emitter, view, f"rows[{number}]", view_size(view))
+        function.put_out(role, f"rows[{number}]")
     for name, (offset, _) in sums.items():
-        _copy(emitter, program.outputs[f"sum.{name}"], f"(sums + {offset}L*L)", "+=")
+        _copy(emitter, outputs[f"sum.{name}"], f"(sums + {offset}L*L)", "+=")
     emitter.line("if (all) std::memcpy(kept, made, sizeof(R) * G*L);")
-    emitter.line("else for (long e = 0; e < G; ++e) for (int l = 0; l < L; ++l) if (on[l]) kept[e*L + l] = made[e*L + l];")
+    emitter.line(f"else {_EACH_GRADIENT} if (on[l]) kept[e*L + l] = made[e*L + l];")
     emitter.close(2)
-    return emitter.lines, top
+    return emitter.lines, function.work

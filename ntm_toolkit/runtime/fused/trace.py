@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx
 from torch._decomp import core_aten_decompositions, decomposition_table
+from torch._guards import TracingContext, tracing
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch._subclasses.functional_tensor import dispatch_functionalize
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.utils.stateless import _reparametrize_module
@@ -44,11 +47,7 @@ _TAKEN_APART = (
     aten.elu.default,
     aten.hardtanh.default,
     aten.addmv.default,
-    aten.hypot.default,
-    aten.copysign.Tensor,
     aten.repeat.default,
-    aten.fmax.default,
-    aten.fmin.default,
 )
 """Core operations that need no lowering of their own, as torch knows what they are made of."""
 
@@ -89,7 +88,8 @@ def shared_tensors(machine: Machine, packed: Mapping[str, Tensor]) -> dict[str, 
     }
 
 
-def decompositions() -> dict[Any, Callable[..., Any]]:
+@cache
+def decompositions() -> Mapping[Any, Callable[..., Any]]:
     """Return what torch's operations are made of, down to those that are lowered."""
     table = {**core_aten_decompositions(), **{op: decomposition_table[op] for op in _TAKEN_APART}}
     return {op: how for op, how in table.items() if op not in _KEPT}
@@ -156,7 +156,9 @@ def _trace(machine: Machine, steps: Steps) -> Joint:
     places = Places(machine, replaced=REPLACED)
     gradients = [torch.ones_like(value) for value in (*features, *after[:moving])]
     try:
-        graph = make_fx(dispatch_functionalize(joint), decomposition_table=decompositions())(given, gradients)
+        # What nodes are said to be is kept in one fake mode; make_fx would make one for each, in half of its time.
+        with tracing(TracingContext(FakeTensorMode(allow_fallback_kernels=True))):
+            graph = make_fx(dispatch_functionalize(joint), decomposition_table=decompositions())(given, gradients)
     except Exception as error:
         raise _untraceable(error).at(places.last.part, places.last.line) from error
     graph.graph.eliminate_dead_code()

@@ -36,7 +36,7 @@ MIXING: dict[str, Callable[[Tensor], Tensor]] = {
     "a sum over the batch": lambda w: w / (1 + w.sum(0, keepdim=True)),
     "a mean over the batch": lambda w: w - 0.5 * w.mean(0, keepdim=True),
     "a softmax over the batch": lambda w: w * torch.softmax(w, 0),
-    "the largest of all": lambda w: w / w.max(),
+    "the largest of all": lambda w: w / w.amax(),
     "squeezed dimensions": squeezed,
     "a sort over the batch": lambda w: w.sort(0).values,
     "samples turned round": lambda w: 0.5 * w + 0.5 * w.flip(0),

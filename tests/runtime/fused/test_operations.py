@@ -37,7 +37,8 @@ def program_of(function: Callable[..., Any], *examples: Tensor) -> Program:
 
     graph = make_fx(dispatch_functionalize(joint), decomposition_table=decompositions())(*examples)
     graph.graph.eliminate_dead_code()
-    low = Lowering(LOWERINGS, {node: len(node.users) for node in graph.graph.nodes})
+    uses = {node: len(node.users) for node in graph.graph.nodes}
+    low = Lowering(LOWERINGS, uses, torch.float64)
     placeholders = graph.graph.find_nodes(op="placeholder")
     for number, node in enumerate(placeholders):
         low.values[node] = Stored(low.buffer(node.meta["val"].shape, "input", f"x{number}").whole())
@@ -125,7 +126,13 @@ CASES: dict[str, tuple[Any, ...]] = {
         (7,),
     ),
     "quotients": (
-        lambda a, b: (a // b, torch.div(a, b, rounding_mode="trunc"), a % b, torch.fmod(a, b), a.remainder(0.3)),
+        lambda a, b: (
+            a.detach() // b.detach(),
+            torch.div(a, b, rounding_mode="trunc"),
+            a % b,
+            torch.fmod(a, b),
+            a.remainder(0.3),
+        ),
         (7,),
         (7,),
     ),
@@ -208,7 +215,7 @@ CASES: dict[str, tuple[Any, ...]] = {
         (3, 4),
     ),
     "ties keep their order": (
-        lambda a: (*a.round().sort(-1, stable=True), *a.sign().sort(-1, descending=True, stable=True)),
+        lambda a: (*a.round().sort(dim=-1, stable=True), *a.sign().sort(dim=-1, descending=True, stable=True)),
         (9,),
     ),
     "top k": (lambda a: (*a.topk(2, -1), *a.topk(2, 1, largest=False), a.topk(1, dim=-1).values), (3, 4)),
@@ -238,18 +245,11 @@ CASES: dict[str, tuple[Any, ...]] = {
         lambda a: (
             a.scatter_add(-1, a.argsort(-1) // 2, a * 2),
             a.scatter_reduce(-1, a.argsort(-1), a, "sum"),
-            torch.zeros_like(a).scatter_add(-1, a.argsort(-1)[..., :2], a),
+            torch.zeros_like(a).scatter_add(-1, a.argsort(-1)[..., :2], a.detach()),
         ),
         (2, 4),
     ),
-    "index put": (
-        lambda a: (
-            torch.index_put(a, (None, torch.tensor([1, 0])), a[:, :2] * 2),
-            torch.index_put(a, (None, torch.tensor([0, 1]), torch.tensor([2, -1])), a[:, 0, :2], accumulate=True),
-            a.index_add(1, torch.tensor([1, 1]), a[:, :2]),
-        ),
-        (3, 4),
-    ),
+    "index put": (lambda a: _put(a), (3, 4)),
     "masks": (lambda a: (a.masked_fill(a > 0, 2.0), torch.index_put(a, (a > 0,), torch.tensor(0.5).double())), (3, 4)),
     "written slices": (lambda a: _written(a), (3, 4)),
     "embedding": (lambda a: functional.embedding((a[:, 0] * 9).long() % 3, a[0]), (3, 4)),
@@ -272,9 +272,31 @@ CASES: dict[str, tuple[Any, ...]] = {
         (4,),
     ),
     "angles": (lambda a, b: (torch.atan2(a, b), torch.hypot(a, b), a.tanh().atanh(), torch.sinc(a)), (4,), (4,)),
+    "choices of two": (
+        lambda a, b: (torch.copysign(a, b), torch.fmax(a, b), torch.fmin(a, b), torch.frac(a)),
+        (4,),
+        (4,),
+    ),
+    "less precise inside": (
+        lambda a: (a * (a.argmax(-1) * 0.1), a + a.argmin(-1) / 3, a.float() * 0.3 + a, (a.float() / 3).double()),
+        (7,),
+    ),
+    "vectors": (
+        lambda a, b: (torch.mv(a[0], b[0]), torch.addmv(b[0], a[0], b[0]), torch.dot(b[0], b[0])),
+        (3, 3),
+        (3,),
+    ),
     "ball": (lambda a: functional.normalize(a, dim=-1) + functional.normalize(a * 0, dim=1), (3, 4)),
     "kronecker": (lambda a, b: (torch.cross(a, b, dim=-1), torch.tensordot(a[0], b[0], ([0], [0]))[None]), (3,), (3,)),
 }
+
+
+def _put(a: Tensor) -> list[Tensor]:
+    batch, places = torch.arange(1), torch.tensor([0, 0])
+    first = a.clone()
+    first[:, [1, 0]] = 2 * a[:, :2]
+    second = torch.index_put(a, (batch[:, None], places, torch.tensor([2, -2])), a[:, 0, :2], accumulate=True)
+    return [first, second, a.index_add(1, torch.tensor([1, 1]), a[:, :2])]
 
 
 def _written(a: Tensor) -> Tensor:
@@ -304,7 +326,7 @@ def test_values_are_never_overwritten():
     def shared(a: Tensor) -> list[Tensor]:
         base = a.exp()
         padded = functional.pad(a[..., :2], (0, 2))
-        first, seen = base + padded, base.mT
+        first, seen = base + padded, base.flip(-1)
         second = base + functional.pad(a[..., 2:], (2, 0))
         return [first, second, padded * 2, padded + padded, seen * base, first + padded, (padded + base) + second]
 

@@ -9,13 +9,13 @@ from ntm_toolkit.runtime.fused.ir import reads, writes
 from ntm_toolkit.runtime.fused.program import Programs, programs
 from tests.examples import small_machine
 from tests.runtime.fused.test_trace import traced
-from tests.runtime.fused.zoo import MACHINES, ZOO, machine_of, stage
+from tests.runtime.fused.zoo import MACHINES, ZOO, machine_of
 
 SOME = ["gain_vector", "extra_linear", "changes_its_copy", "maximum_and_place", "passes_state_on", "no-reads", "lstm"]
 
 
 def compiled(name: str) -> Programs:
-    spec = machine_of(stage(name)) if name in ZOO else MACHINES[name]()
+    spec = machine_of(name) if name in ZOO else MACHINES[name]()
     return programs(traced(Machine(spec, 3, 2).double()))
 
 
@@ -66,5 +66,5 @@ def test_products_with_weights_are_taped():
 def test_a_state_that_passes_through_is_an_input():
     """What a step leaves as it is costs no statement."""
     step = compiled("passes_state_on")
-    role = "state.heads.read.addressing.passes_state_on.same"
+    role = "state.heads.passes_state_on.addressing.passes_state_on.same"
     assert step.forward.outputs[role].buffer is step.forward.inputs[role]

@@ -263,7 +263,7 @@ def test_where_checkpoints_are_set() -> None:
     machine, loop, _ = fused()
     results(machine, loop, drawn(2, 3, 3))
     [made] = loop._made.values()
-    kernel = next(kernel for kernel in made.values() if getattr(kernel, "lanes", 0) == 8)
+    kernel = next(kernel for kernel in made.kernels.values() if kernel.lanes == 8)
     need = kernel.bytes_for_each_step(16)
     assert sequence.segment_for(kernel, 1000, 16, 1000 * need) == 1000
     assert sequence.segment_for(kernel, 1000, 16, 1000 * need - 1) == 32

@@ -11,6 +11,16 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
+from ntm_swaps.specs import (
+    DotProductSpec,
+    Entmax15Spec,
+    JumpSpec,
+    NegativeDistanceSpec,
+    ScalarShiftSpec,
+    SparsemaxSpec,
+    TopKSpec,
+)
+from ntm_usage.specs import GumbelSpec, LeastRecentlyUsedSpec, LeastUsedAccessSpec, LeastUsedSpec
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -234,7 +244,8 @@ def sorts(w: Tensor, fields: Tensors, view: View, own: Any) -> Tensor:
 def maximum_and_place(w: Tensor, fields: Tensors, view: View, own: Any) -> Tensor:
     most, place = w.max(-1, keepdim=True)
     least = view.previous.min(dim=-1).values
-    return w * most + (torch.arange(SLOTS) == place) * least[..., None] + w.argmin(-1, keepdim=True)
+    chosen = (torch.arange(SLOTS) == place) * least[..., None]
+    return torch.tanh(0.3 * w * most + chosen + 0.1 * w.argmin(-1, keepdim=True))
 
 
 @animal()
@@ -439,18 +450,11 @@ def recurrent_in_itself(w: Tensor, fields: Tensors, view: View, own: Any) -> Ten
 PAPER: list[StageSpec] = [ContentSpec(), InterpolateSpec(), ShiftSpec(), SharpenSpec()]
 
 
-def machine_of(*stages: StageSpec) -> NTMSpec:
-    """The least machine that has such an addressing: two heads read at it, and one writes."""
+def machine_of(*names: str) -> NTMSpec:
+    """The least machine that has such stages: for each, two heads that read at it alone, and one head that writes."""
     start = LearnedWeightingSpec()
-    return NTMSpec(
-        memory=MatrixSpec(slots=SLOTS, width=WIDTH, start=LearnedSpec(scale=0.5)),
-        controller=FeedforwardSpec(size=4),
-        interface=LinearSpec(bias_scale=0.5),
-        heads=[
-            ReadSpec(count=2, addressing=list(stages), initial_weighting=start),
-            WriteSpec(addressing=[], initial_weighting=start),
-        ],
-    )
+    reading = [ReadSpec(name=name, count=2, addressing=[stage(name)], initial_weighting=start) for name in names]
+    return _machine(heads=[*reading, WriteSpec(addressing=[], initial_weighting=start)])
 
 
 def _machine(**changes: Any) -> NTMSpec:
@@ -500,6 +504,35 @@ MACHINES: dict[str, Callable[[], NTMSpec]] = {
         heads=[
             ReadSpec(count=2, addressing=[ContentSpec(), LaggingSpec()]),
             WriteSpec(addressing=[UnwrittenSpec(), NoisySpec(), LaggingSpec()]),
+        ],
+    ),
+    "swapped-normalizers": lambda: _machine(
+        heads=[
+            ReadSpec(
+                addressing=[
+                    ContentSpec(name="a", similarity=DotProductSpec(), normalizer=SparsemaxSpec()),
+                    JumpSpec(),
+                    ContentSpec(name="b", similarity=NegativeDistanceSpec(), normalizer=TopKSpec(k=3)),
+                ]
+            ),
+            WriteSpec(
+                count=2,
+                addressing=[
+                    ContentSpec(normalizer=Entmax15Spec()),
+                    InterpolateSpec(),
+                    ScalarShiftSpec(),
+                    ScalarShiftSpec(name="near", range=1.5),
+                    JumpSpec(distance="emitted"),
+                ],
+            ),
+        ]
+    ),
+    "usage": lambda: _machine(
+        memory=MatrixSpec(slots=SLOTS, width=WIDTH, start=LearnedSpec(scale=0.5), trackers=[LeastUsedSpec()]),
+        heads=[
+            WriteSpec(count=2, addressing=[LeastUsedAccessSpec(share="even")]),
+            ReadSpec(addressing=[ContentSpec(), LeastRecentlyUsedSpec(), GumbelSpec(straight_through=False)]),
+            WriteSpec(name="again", addressing=[LeastUsedAccessSpec(), GumbelSpec()]),
         ],
     ),
     "rolling-tape": lambda: _machine(memory=TapeSpec(slots=SLOTS, width=WIDTH), heads=[TapeHeadSpec(addressing=[])]),

@@ -60,6 +60,8 @@ for _name, _operations in {
     "acos": (aten.acos.default,),
     "atan": (aten.atan.default,),
     "atan2": (aten.atan2.default,),
+    "hypot": (aten.hypot.default,),
+    "copysign": (aten.copysign.Tensor, aten.copysign.Scalar),
     "sinh": (aten.sinh.default,),
     "cosh": (aten.cosh.default,),
     "asinh": (aten.asinh.default,),
@@ -150,6 +152,23 @@ def _isinf(low: Lowering, value: Any) -> Lazy:
     return low.pointwise("eq", low.pointwise("abs", value), float("inf"))
 
 
+@TABLE.lowers(aten.fmax.default)
+def _fmax(low: Lowering, left: Any, right: Any) -> Lazy:
+    return _but_for_nan(low, "maximum", left, right)
+
+
+@TABLE.lowers(aten.fmin.default)
+def _fmin(low: Lowering, left: Any, right: Any) -> Lazy:
+    return _but_for_nan(low, "minimum", left, right)
+
+
+def _but_for_nan(low: Lowering, function: str, left: Any, right: Any) -> Lazy:
+    """Return the function of both, or the other one where one is NaN."""
+    left, right = _once(low, left), _once(low, right)
+    both = low.pointwise("where", low.pointwise("ne", right, right), left, low.pointwise(function, left, right))
+    return low.pointwise("where", low.pointwise("ne", left, left), right, both)
+
+
 @TABLE.lowers(aten.relu.default)
 def _relu(low: Lowering, value: Any) -> Lazy:
     return low.pointwise("maximum", value, 0.0)
@@ -176,8 +195,13 @@ def _power(low: Lowering, base: Any, exponent: Any) -> Lazy:
 
 @TABLE.lowers(aten.lerp.Tensor, aten.lerp.Scalar)
 def _lerp(low: Lowering, start: Any, end: Any, weight: Any) -> Lazy:
-    start = _once(low, start)
-    return low.pointwise("add", start, low.pointwise("mul", weight, low.pointwise("sub", end, start)))
+    # From the nearer end, as torch does: from the other one, what is small beside it would be lost by rounding.
+    start, end, weight = (_once(low, value) for value in (start, end, weight))
+    way = low.pointwise("sub", end, start)
+    from_start = low.pointwise("add", start, low.pointwise("mul", weight, way))
+    from_end = low.pointwise("sub", end, low.pointwise("mul", way, low.pointwise("sub", 1.0, weight)))
+    near_start = low.pointwise("lt", low.pointwise("abs", weight), 0.5)
+    return low.pointwise("where", near_start, from_start, from_end)
 
 
 def _once(low: Lowering, value: Any) -> Any:

@@ -40,6 +40,16 @@ def _amax(low: Lowering, value: Any, axes: Any = (), keep: bool = False) -> Stor
     return low.reduce("max", value, axes, keep)
 
 
+@TABLE.lowers(aten.max.default)
+def _max_of_all(low: Lowering, value: Any) -> Stored:
+    return low.reduce("max", value, None, False)
+
+
+@TABLE.lowers(aten.min.default)
+def _min_of_all(low: Lowering, value: Any) -> Stored:
+    return low.reduce("min", value, None, False)
+
+
 @TABLE.lowers(aten.amin.default)
 def _amin(low: Lowering, value: Any, axes: Any = (), keep: bool = False) -> Stored:
     return low.reduce("min", value, axes, keep)
