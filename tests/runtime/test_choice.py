@@ -58,7 +58,7 @@ def test_fused_by_name_has_nothing_behind_it() -> None:
 @pytest.mark.usefixtures("no_compiler")
 def test_fused_by_name_without_a_compiler_is_an_error() -> None:
     """What cannot serve fails when it is named, and says what to use."""
-    with pytest.raises(ToolkitError, match="'fused' cannot serve: no C.. compiler was found; use 'compile'"):
+    with pytest.raises(ToolkitError, match=r"'fused' cannot serve: no C\+\+ compiler was found; use 'compile'"):
         choose(RuntimeOptions(kind="fused"), CPU)
 
 

@@ -1,9 +1,10 @@
 """The fused runtime: one native kernel for a whole sequence, forward and backward, made from whatever a step traces to.
 
-trace       a machine's step and its vector-Jacobian product, as core ATen operations
-lowering    (operations, geometry, pointwise) to statements over buffers: the intermediate form, `ir`
+trace       a machine's step and its vector-Jacobian product, as core ATen operations that know whose they are (origins)
+lowering    (operations, geometry, expressions, pointwise) to statements over buffers: the intermediate form, `ir`
 program     the forward and the backward program, the tape between them, weight gradients out of the loop
-interpret   the readable meaning of a program, in PyTorch
+interpret   the readable meaning of a program, in PyTorch; of whole sequences (interpreted)
+explain     what was fused, taped and hoisted, and what it costs, in words
 emit        (source) C++ for tiles of samples
 build       compiled once (build), kept between processes (cache), and what it is called with (kernel)
 execution   tiles of samples (lanes) on several threads (threads), in memory that is used again (blocks)

@@ -82,8 +82,7 @@ class Emitter:
             case Load(view):
                 return self.element(view, index[len(index) - len(view.shape) :])
             case Pick(view, axis, where):
-                at = f"(long)({self.expression(where, index)})"
-                return self.element(view, index, (axis, at))
+                return self.element(view, index, (axis, _place(self.expression(where, index), view.shape[axis])))
             case Call(function, arguments):
                 parts = [self.expression(argument, index) for argument in arguments]
                 return FUNCTIONS[function].cpp.format(*parts)
@@ -240,7 +239,7 @@ class Emitter:
             if size > 1:
                 self.open(f"for (int i{axis} = 0; i{axis} < {size}; ++i{axis})")
                 opened += 1
-        at = f"(long)({self.expression(statement.index, index)})"
+        at = _place(self.expression(statement.index, index), statement.target.shape[statement.axis])
         sign = "+=" if statement.accumulate else "="
         into = self.element(statement.target, index, (statement.axis, at))
         text = f"{into} {sign} {self.expression(statement.expression, index)};"
@@ -279,12 +278,19 @@ class Emitter:
         self.line(f"int order[{length}]; R key[{length}];")
         source = self.element(statement.source, [*index[:-1], "q"])
         self.line(f"for (int q = 0; q < {length}; ++q) {{ order[q] = q; key[q] = {source}; }}")
-        better = "key[x] > key[y]" if statement.descending else "key[x] < key[y]"
+        # NaN is the greatest, as in torch; without a place of its own, sorting could leave the array.
+        first, second = ("y", "x") if statement.descending else ("x", "y")
+        better = f"key[{first}] < key[{second}] || (key[{second}] != key[{second}] && key[{first}] == key[{first}])"
         self.line(f"std::stable_sort(order, order + {length}, [&](int x, int y) {{ return {better}; }});")
         values = self.element(statement.values, [*index[:-1], "q"])
         places = self.element(statement.places, [*index[:-1], "q"])
         self.line(f"for (int q = 0; q < {count}; ++q) {{ {values} = key[order[q]]; {places} = R(order[q]); }}")
         self.close(1 + opened)
+
+
+def _place(text: str, size: int) -> str:
+    """Return the C++ of a place among so many; what is none, as NaN is, becomes one, so that memory is left alone."""
+    return f"std::clamp<long>((long)({text}), 0, {size - 1})"
 
 
 _ARITHMETIC = ("add", "sub", "mul", "neg")

@@ -63,7 +63,11 @@ def results(
         if final[path].is_floating_point():
             total = total + final[path].cos().mul(torch.arange(final[path].shape[-1]) + 1).sum()
     total.backward()
-    leaves = {"inputs": inputs, **{f"start {path}": value for path, value in start.items()}, **dict(machine.named_parameters())}
+    leaves = {
+        "inputs": inputs,
+        **{f"start {path}": value for path, value in start.items()},
+        **dict(machine.named_parameters()),
+    }
     return {
         "outputs": outputs.detach(),
         **{f"final {path}": value.detach() for path, value in final.items()},

@@ -18,7 +18,9 @@ import torch
 from ntm_toolkit.runtime.fused import build
 from ntm_toolkit.runtime.fused.build import BuildError, library
 
-SOURCE = 'static int two() { return 2; }\nextern "C" int first() { return two(); }\nextern "C" int second() { return 3; }\n'
+SOURCE = (
+    'static int two() { return 2; }\nextern "C" int first() { return two(); }\nextern "C" int second() { return 3; }\n'
+)
 needs_compiler = pytest.mark.skipif(not any(map(shutil.which, build.COMPILERS)), reason="no C++ compiler")
 
 
@@ -85,7 +87,8 @@ def test_denormal_numbers_stay_what_they_are(folder: Path) -> None:
 
 def test_a_compiler_that_fails_says_why(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The message has the compiler and its first error."""
-    script = 'case "$1" in --version) echo toy;; *) printf "a note\\nstep.cpp:3: error: no such thing\\nmore" >&2; exit 1;; esac'
+    told = "a note\\nstep.cpp:3: error: no such thing\\nmore"
+    script = f'if [ "$1" = --version ]; then echo toy; else printf "{told}" >&2; exit 1; fi'
     monkeypatch.setenv("CXX", stand_in(tmp_path / "bin", script))
     with pytest.raises(BuildError, match=r"cxx failed: step.cpp:3: error: no such thing$"):
         library(SOURCE)
@@ -103,7 +106,9 @@ def test_a_compiler_that_makes_rubbish_is_found_out(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A library that cannot be loaded is an error of building."""
-    script = 'if [ "$1" = --version ]; then echo toy; exit; fi\nwhile [ "$1" != -o ]; do shift; done; echo rubbish > "$2"'
+    script = (
+        'if [ "$1" = --version ]; then echo toy; exit; fi\nwhile [ "$1" != -o ]; do shift; done; echo rubbish > "$2"'
+    )
     monkeypatch.setenv("CXX", stand_in(tmp_path / "bin", script))
     with pytest.raises(BuildError, match="cannot be loaded"):
         library(SOURCE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import multiprocessing
-import os
 import pickle
 import threading
 import warnings
@@ -35,7 +34,7 @@ def quick(**more: Any) -> FusedLoop:
 
 def branching(weighting: Tensor) -> Tensor:
     """Look at values."""
-    return weighting if float(weighting.sum()) > 0 else 2 * weighting
+    return weighting if float(weighting.detach().sum()) > 0 else 2 * weighting
 
 
 def branching_machine() -> Machine:
@@ -50,7 +49,9 @@ def test_what_is_made_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     trace, kernel = loop.trace, loop.Kernel
     monkeypatch.setattr(loop, "trace", lambda machine, steps: (traced.append(1), trace(machine, steps))[1])
     monkeypatch.setattr(
-        loop, "Kernel", lambda step, lanes, *rest, **more: (kernels.append(lanes), kernel(step, lanes, *rest, **more))[1]
+        loop,
+        "Kernel",
+        lambda step, lanes, *rest, **more: (kernels.append(lanes), kernel(step, lanes, *rest, **more))[1],
     )
     machine = small_machine()
     machine.runner = quick()
@@ -92,10 +93,10 @@ def test_a_build_that_fails_falls_back_too(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("CXX", "no-such-compiler")
     machine = small_machine()
     machine.runner = quick()
-    with pytest.raises(ToolkitError, match="cannot be built: no C.. compiler was found"):
+    with pytest.raises(ToolkitError, match=r"cannot be built: no C\+\+ compiler was found"):
         machine(drawn(3, 2, 3))
     machine.runner = quick(instead=EagerLoop())
-    with pytest.warns(RuntimeWarning, match="no C.. compiler was found"):
+    with pytest.warns(RuntimeWarning, match=r"no C\+\+ compiler was found"):
         machine(drawn(3, 2, 3))
 
 
@@ -103,7 +104,7 @@ def test_other_dtypes_are_refused() -> None:
     """Half precision says what there is."""
     machine = small_machine().to(torch.bfloat16)
     machine.runner = quick()
-    with pytest.raises(ToolkitError, match="computes in float32 and float64, not in torch.bfloat16"):
+    with pytest.raises(ToolkitError, match=r"computes in float32 and float64, not in torch\.bfloat16"):
         machine(drawn(3, 2, 3).bfloat16())
 
 
@@ -128,7 +129,9 @@ def test_shared_tensors_of_other_dtypes() -> None:
 
     machine = small_machine()
     extra = Odd()
-    stages = machine.step.stages[("read",)] if ("read",) in machine.step.stages else next(iter(machine.step.stages.values()))
+    stages = (
+        machine.step.stages[("read",)] if ("read",) in machine.step.stages else next(iter(machine.step.stages.values()))
+    )
     module = stages[-1].module
     module.odd = extra
     plain = type(module).forward
@@ -238,5 +241,4 @@ def test_no_check_no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UnsupportedError, match="the kernel disagrees with eager"):
         machine(drawn(1, 2, 3))
     monkeypatch.undo()
-    os.environ.setdefault("NTM_CACHE", "")
     machine(drawn(1, 2, 3))

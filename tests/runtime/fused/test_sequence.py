@@ -209,7 +209,7 @@ def test_second_derivatives_are_refused() -> None:
     expected = torch.autograd.grad(machine(inputs)[0].sin().sum(), inputs)[0]
     for loss in (machine(inputs)[0].sin().sum(), machine(inputs)[1]["memory.matrix"].sum()):
         [gradient] = torch.autograd.grad(loss, inputs, create_graph=True)
-        with pytest.raises(ToolkitError, match="no second derivatives.*runtime: eager"):
+        with pytest.raises(ToolkitError, match=r"no second derivatives.*runtime: eager"):
             gradient.square().sum().backward()
     [gradient] = torch.autograd.grad(machine(inputs)[0].sin().sum(), inputs, create_graph=True)
     assert torch.equal(gradient, expected)

@@ -82,6 +82,23 @@ def test_compiled(name: str):
     agrees(machine(name), FusedLoop(optimise=False), {1: None, 3: None, 5: [4, 0, 1, 3, 2]})
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gather_at_emitted_place", "top_k", "swapped-normalizers"])
+def test_a_broken_sample_stays_alone(name: str):
+    """Places that are NaN break neither the process nor the other samples of a tile."""
+    _needs_a_compiler()
+    built = machine(name)
+    built.runner = FusedLoop(optimise=False)
+    inputs = drawn(3, 5, 3)
+    with torch.no_grad():
+        whole = built(inputs)[0]
+        inputs[:, 2] = torch.nan
+        broken = built(inputs)[0]
+    others = [0, 1, 3, 4]
+    torch.testing.assert_close(broken[:, others], whole[:, others])
+    assert bool(broken[:, 2].isnan().any())
+
+
 def _needs_a_compiler() -> None:
     if problem := compiler_problem(torch.device("cpu")):
         pytest.skip(problem)
