@@ -172,8 +172,8 @@ class Emitter:
         combined = {
             "sum": f"{into} += {value};",
             "prod": f"{into} *= {value};",
-            "max": f"{{ R v = {value}; {into} = v > {into} ? v : {into}; }}",
-            "min": f"{{ R v = {value}; {into} = v < {into} ? v : {into}; }}",
+            "max": f"{{ R v = {value}; {into} = v > {into} || v != v ? v : {into}; }}",
+            "min": f"{{ R v = {value}; {into} = v < {into} || v != v ? v : {into}; }}",
         }[statement.kind]
         self.for_lanes(combined)
         self.close(len(over))
