@@ -220,7 +220,9 @@ def _backward(ctx: Any, gradients: Sequence[Tensor | None]) -> list[Tensor | Non
         end = segment.start + segment.count
         of_features = [
             # Segment by segment, for what autograd gives is often a slice, and then this is a copy.
-            torch.zeros((segment.count, batch, n), dtype=dtype) if gradient is None else gradient[segment.start : end].contiguous()
+            torch.zeros((segment.count, batch, n), dtype=dtype)
+            if gradient is None
+            else gradient[segment.start : end].contiguous()
             for gradient, n in zip(gradients, signature.features, strict=False)
         ]
         execution.backward(segment, states, tape, of_features, made, work)
