@@ -1,6 +1,7 @@
 """The figures in README.md: run what they are about, keep a small summary of each run, and write the tables from those.
 
     python docs/results.py run copy [SEED...]      train, and put summaries into docs/results/copy.json
+    python docs/results.py bench                   time the runtimes side by side on a machine that does nothing else
     python docs/results.py write                   write the tables in README.md from the summaries
 
 A test checks that README.md is what `write` makes of the summaries, and that each names a shipped spec.
@@ -42,6 +43,7 @@ STUDIES: Mapping[str, tuple[Sequence[str], Sequence[str], Sequence[int]]] = {
 def run(study: str, seeds: Sequence[int]) -> None:
     """Train a study's specs on seeds, going on with what was interrupted, and keep a summary of each run."""
     specs, changes, usual = STUDIES[study]
+    SUMMARIES.mkdir(exist_ok=True)
     path = SUMMARIES / f"{study}.json"
     done: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
     for seed in seeds or usual:
@@ -58,6 +60,14 @@ def run(study: str, seeds: Sequence[int]) -> None:
             done.sort(key=lambda one: (specs.index(one["spec"]), one["seed"]))
             path.write_text(json.dumps(done, indent=1) + "\n")
             print(summary["spec"], seed, summary["stopped_because"], summary["sequences"], flush=True)
+
+
+def bench() -> None:
+    """Time a training step of the copy machine by each runtime, and keep the timings."""
+    SUMMARIES.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "ntm_toolkit", "bench", "copy", "--against", "compile,eager", "--json"]
+    finished = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+    (SUMMARIES / "bench.json").write_text(json.dumps(json.loads(finished.stdout), indent=1) + "\n")
 
 
 def _summary(spec: str, overrides: Sequence[str], seed: int, outcome: Summary, folder: Path) -> dict[str, Any]:
@@ -146,7 +156,33 @@ def _removed(summaries: Sequence[Summary]) -> str:
     return "\n".join(lines) + "\n"
 
 
-_RENDERERS: Mapping[str, Callable[[Sequence[Summary]], str]] = {"copy": _copy, "removed-stages": _removed}
+def _bench(found: Summary) -> str:
+    machine, timings = found["machine"], found["timings"]
+    batches = sorted({one["batch"] for one in timings})
+    names = list(dict.fromkeys(one["name"] for one in timings))
+
+    def seconds(name: str, batch: int) -> float:
+        [one] = [one for one in timings if (one["name"], one["batch"]) == (name, batch)]
+        return float(one["train"])
+
+    lines = [
+        f"One training step of the copy machine at length 20 (forward, backward, clipping and optimiser; "
+        f"{machine['threads']} threads, {machine['instruction_set']}, torch {machine['torch']}; medians, taken in turns):",
+        "",
+        "| runtime | " + " | ".join(f"batch {batch}" for batch in batches) + " |",
+        "|---|" + "---|" * len(batches),
+    ]
+    for name in names:
+        cells = []
+        for batch in batches:
+            ratio = seconds(name, batch) / seconds("fused", batch)
+            times = "" if name == "fused" else f" ({ratio:.1f} times fused)"
+            cells.append(f"{1000 * seconds(name, batch):.1f} ms{times}")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+_RENDERERS: Mapping[str, Callable[[Any], str]] = {"copy": _copy, "removed-stages": _removed, "bench": _bench}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -154,6 +190,8 @@ def main(arguments: Sequence[str]) -> int:
     match list(arguments):
         case ["run", study, *seeds] if study in STUDIES:
             run(study, [int(seed) for seed in seeds])
+        case ["bench"]:
+            bench()
         case ["write"]:
             README.write_text(written(README.read_text()))
         case _:
