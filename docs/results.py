@@ -167,7 +167,7 @@ def _bench(found: Summary) -> str:
 
     lines = [
         f"One training step of the copy machine at length 20 (forward, backward, clipping and optimiser; "
-        f"{machine['threads']} threads, {machine['instruction_set']}, torch {machine['torch']}; medians, taken in turns):",
+        f"{machine['threads']} threads, {machine['instruction_set']}, torch {machine['torch']}; medians, in turns):",
         "",
         "| runtime | " + " | ".join(f"batch {batch}" for batch in batches) + " |",
         "|---|" + "---|" * len(batches),
