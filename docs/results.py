@@ -71,8 +71,8 @@ def bench() -> None:
 
 
 def _summary(spec: str, overrides: Sequence[str], seed: int, outcome: Summary, folder: Path) -> dict[str, Any]:
-    environment = json.loads((folder / "run.json").read_text())
-    versions = {key: value for key, value in environment.items() if key in ("toolkit", "torch", "runtime", "threads")}
+    environment = json.loads((folder / "run.json").read_text())["sessions"][-1]["environment"]
+    versions = {key: environment[key] for key in ("toolkit", "torch", "instruction_set", "runtime", "threads")}
     return {
         "spec": spec,
         "overrides": list(overrides),
