@@ -9,5 +9,5 @@ emit        (source) C++ for tiles of samples
 build       compiled once (build), kept between processes (cache), and what it is called with (kernel)
 execution   tiles of samples (lanes) on several threads (threads), in memory that is used again (blocks)
 sequence    one autograd function for a batch of sequences, with checkpoints where memory is short
-loop        the runtime: a kernel when it is first needed, tried against eager (check), then execution
+loop        the runtime: a kernel when it is first needed, known again (identity) or tried (check), then execution
 """

@@ -55,6 +55,30 @@ def compiler() -> str:
     raise BuildError(f"no C++ compiler was found (looked for {', '.join(names)}); install g++ or clang++, or set CXX")
 
 
+def tools(*, optimise: bool = True) -> tuple[str, ...]:
+    """Return what a library depends on beside its source: compiler, flags, processor and torch.
+
+    Raises:
+        BuildError: there is no compiler.
+    """
+    version = _version(compiler())
+    return (*_flags(version, optimise), version, processor(), torch.__version__)
+
+
+def library_key(source: str, *, optimise: bool = True) -> str:
+    """Return what the library of a source is called in the cache."""
+    return cache.digest(source, *tools(optimise=optimise))
+
+
+def kept_library(key: str) -> ctypes.CDLL | None:
+    """Return the library of that key, loaded, or None where the cache has none."""
+    file = cache.find(key, ".so")
+    try:
+        return None if file is None else ctypes.CDLL(str(file))
+    except OSError:
+        return None
+
+
 def library(source: str, *, optimise: bool = True) -> ctypes.CDLL:
     """Return a source as a loaded library, from the cache where it is there.
 
@@ -65,12 +89,8 @@ def library(source: str, *, optimise: bool = True) -> ctypes.CDLL:
     Raises:
         BuildError: there is no compiler, or it fails.
     """
-    cxx = compiler()
-    version = _version(cxx)
-    flags = (*_FLAGS, *(_CLANG_FLAGS if "clang" in version else ()))
-    if not optimise:
-        flags = tuple("-O0" if flag == "-O3" else flag for flag in flags)
-    key = cache.digest(source, *flags, version, processor(), torch.__version__)
+    cxx, key = compiler(), library_key(source, optimise=optimise)
+    flags = _flags(_version(cxx), optimise)
     file = cache.find(key, ".so")
     if file is None:
         with cache.scratch(key) as folder:
@@ -80,6 +100,11 @@ def library(source: str, *, optimise: bool = True) -> ctypes.CDLL:
         return ctypes.CDLL(str(file))
     except OSError as error:
         raise BuildError(f"the library that {cxx} made cannot be loaded: {error}") from None
+
+
+def _flags(version: str, optimise: bool) -> tuple[str, ...]:
+    flags = (*_FLAGS, *(_CLANG_FLAGS if "clang" in version else ()))
+    return flags if optimise else tuple("-O0" if flag == "-O3" else flag for flag in flags)
 
 
 def _build(cxx: str, flags: tuple[str, ...], source: str, folder: Path) -> Path:

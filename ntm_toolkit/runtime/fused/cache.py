@@ -71,11 +71,12 @@ def put(key: str, suffix: str, made: Path) -> Path:
 
 
 @contextlib.contextmanager
-def scratch(key: str) -> Iterator[Path]:
-    """Give a folder to make a key's files in; a second process waits until the first one is done with that key."""
+def scratch(key: str | None = None) -> Iterator[Path]:
+    """Give a folder to make files in; with a key, a second process waits until the first is done with that key."""
     folder = writable_folder()
     _clear_abandoned(folder)
-    with _alone(folder / f"{key}.lock"), tempfile.TemporaryDirectory(prefix="making-", dir=folder) as place:
+    alone = contextlib.nullcontext() if key is None else _alone(folder / f"{key}.lock")
+    with alone, tempfile.TemporaryDirectory(prefix="making-", dir=folder) as place:
         yield Path(place)
 
 

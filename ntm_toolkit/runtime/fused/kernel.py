@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ctypes
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ntm_toolkit.runtime.fused.build import library
+from ntm_toolkit.runtime.fused import cache
+from ntm_toolkit.runtime.fused.build import kept_library, library, library_key
 from ntm_toolkit.runtime.fused.program import Programs
 from ntm_toolkit.runtime.fused.source import Layout, external, rows, source, view_size
 
@@ -92,22 +94,19 @@ class Kernel:
     """A step compiled for tiles of one width.
 
     Args:
-        step: the programs.
+        signature: what it takes and gives.
+        layout: where things lie.
         lanes: samples in a tile.
         dtype: one of `REALS`.
-        optimise: see `library`.
-
-    Raises:
-        BuildError: it cannot be compiled.
+        key: what its library is called in the cache.
+        functions: the library.
     """
 
-    def __init__(self, step: Programs, lanes: int, dtype: torch.dtype, *, optimise: bool = True) -> None:
-        made = source(step, lanes, REALS[dtype])
-        self.lanes, self.dtype = lanes, dtype
-        self.layout: Layout = made.layout
-        self.signature = signature(step)
-        self.library = library(made.text, optimise=optimise)
-        self.forward, self.backward = self.library.forward, self.library.backward
+    def __init__(
+        self, signature: Signature, layout: Layout, lanes: int, dtype: torch.dtype, key: str, functions: ctypes.CDLL
+    ) -> None:
+        self.signature, self.layout, self.lanes, self.dtype, self.key = signature, layout, lanes, dtype, key
+        self.forward, self.backward = functions.forward, functions.backward
         self.forward.argtypes, self.backward.argtypes = _FORWARD, _BACKWARD
         self.forward.restype = self.backward.restype = None
 
@@ -117,6 +116,54 @@ class Kernel:
         tiles = -(-batch // self.lanes)
         kept = tiles * self.lanes * (layout.state_size + layout.tape_size)
         return (kept + batch * sum(self.signature.rows)) * self.dtype.itemsize
+
+
+def compiled(step: Programs, lanes: int, dtype: torch.dtype, *, optimise: bool = True) -> Kernel:
+    """Return the kernel of a step; see `library`.
+
+    Raises:
+        BuildError: it cannot be compiled.
+    """
+    made = source(step, lanes, REALS[dtype])
+    key = library_key(made.text, optimise=optimise)
+    return Kernel(signature(step), made.layout, lanes, dtype, key, library(made.text, optimise=optimise))
+
+
+def remember(identity: str, kernel: Kernel) -> None:
+    """Keep in the cache what a kernel is, so that `recalled` finds it."""
+    told = {
+        "library": kernel.key,
+        "lanes": kernel.lanes,
+        "real": REALS[kernel.dtype],
+        "signature": asdict(kernel.signature),
+        "layout": asdict(kernel.layout),
+    }
+    with cache.scratch() as folder:
+        made = folder / "kernel.json"
+        made.write_text(json.dumps(told))
+        cache.put(identity, ".json", made)
+
+
+def recalled(identity: str) -> Kernel | None:
+    """Return the kernel that was remembered, or None where it, or its library, is not in the cache."""
+    file = cache.find(identity, ".json")
+    if file is None:
+        return None
+    told = json.loads(file.read_text())
+    functions = kept_library(told["library"])
+    if functions is None:
+        return None
+    [dtype] = [dtype for dtype, real in REALS.items() if real == told["real"]]
+    signature, layout = _tuples(told["signature"]), _tuples(told["layout"])
+    signature["products"] = tuple(Product(**product) for product in signature["products"])
+    return Kernel(Signature(**signature), Layout(**layout), told["lanes"], dtype, told["library"], functions)
+
+
+def _tuples(value: Any) -> Any:
+    """Return what JSON gave with tuples in place of lists."""
+    if isinstance(value, list):
+        return tuple(map(_tuples, value))
+    return {name: _tuples(item) for name, item in value.items()} if isinstance(value, dict) else value
 
 
 def pointers(tensors: Sequence[Tensor], places: Sequence[int] | None = None, count: int = 0, step: int = 0) -> object:

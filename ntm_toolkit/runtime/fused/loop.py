@@ -15,9 +15,10 @@ from torch import Tensor
 
 from ntm_toolkit.model.machine import Machine
 from ntm_toolkit.model.sequence import Runner, StepFunction, Steps
-from ntm_toolkit.runtime.fused.build import BuildError
+from ntm_toolkit.runtime.fused.build import BuildError, tools
 from ntm_toolkit.runtime.fused.check import check
-from ntm_toolkit.runtime.fused.kernel import REALS, Kernel
+from ntm_toolkit.runtime.fused.identity import identity
+from ntm_toolkit.runtime.fused.kernel import REALS, Kernel, compiled, recalled, remember
 from ntm_toolkit.runtime.fused.lanes import width
 from ntm_toolkit.runtime.fused.program import Programs, programs
 from ntm_toolkit.runtime.fused.sequence import execute
@@ -76,18 +77,23 @@ class FusedLoop:
                 _refuse(steps)
                 # The first sequence may be one of an evaluation; what is made of it serves training too.
                 with torch.inference_mode(False):
-                    if key not in made.programs:
-                        made.programs[key] = programs(trace(machine, steps))
-                    kernel = self._checked(made.programs[key], lanes, machine, steps.inputs.dtype)
-                made.kernels[lanes, key] = kernel
+                    try:
+                        made.kernels[lanes, key] = self._new(made, key, lanes, machine, steps)
+                    except BuildError as error:
+                        raise ToolkitError(f"runtime: the fused kernel cannot be built: {error}") from error
             return made.kernels[lanes, key]
 
-    def _checked(self, step: Programs, lanes: int, machine: Machine, dtype: torch.dtype) -> Kernel:
-        try:
-            kernel = Kernel(step, lanes, dtype, optimise=self.optimise)
-        except BuildError as error:
-            raise ToolkitError(f"runtime: the fused kernel cannot be built: {error}") from error
+    def _new(self, made: _Made, key: Hashable, lanes: int, machine: Machine, steps: Steps) -> Kernel:
+        """Return a kernel that has been tried: by another process, or now."""
+        name = identity(machine, key, lanes, tools(optimise=self.optimise))
+        if name is not None and (kernel := recalled(name)) is not None:
+            return kernel
+        if key not in made.programs:
+            made.programs[key] = programs(trace(machine, steps))
+        kernel = compiled(made.programs[key], lanes, steps.inputs.dtype, optimise=self.optimise)
         check(kernel, machine)
+        if name is not None:
+            remember(name, kernel)
         return kernel
 
     def __deepcopy__(self, memo: dict[int, Any]) -> FusedLoop:

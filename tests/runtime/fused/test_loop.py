@@ -7,6 +7,7 @@ import multiprocessing
 import pickle
 import threading
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,16 +43,23 @@ def branching_machine() -> Machine:
     return small_machine(heads=[ReadSpec(addressing=[*PAPER, stage(branching)]), WriteSpec(addressing=PAPER)])
 
 
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing have been compiled before."""
+    monkeypatch.setenv("NTM_CACHE", str(tmp_path))
+
+
+@pytest.mark.usefixtures("empty_cache")
 def test_what_is_made_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither length nor batch nor raggedness trace anew; a width of tiles, a dtype and a mode do, each once."""
     traced: list[int] = []
     kernels: list[int] = []
-    trace, kernel = loop.trace, loop.Kernel
+    trace, compiled = loop.trace, loop.compiled
     monkeypatch.setattr(loop, "trace", lambda machine, steps: (traced.append(1), trace(machine, steps))[1])
     monkeypatch.setattr(
         loop,
-        "Kernel",
-        lambda step, lanes, *rest, **more: (kernels.append(lanes), kernel(step, lanes, *rest, **more))[1],
+        "compiled",
+        lambda step, lanes, *rest, **more: (kernels.append(lanes), compiled(step, lanes, *rest, **more))[1],
     )
     machine = small_machine()
     machine.runner = quick()
@@ -232,6 +240,19 @@ def test_a_recorded_call_is_eager(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "controller.output" in seen
 
 
+@pytest.mark.usefixtures("empty_cache")
+def test_a_tried_kernel_is_taken_up_without_a_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another model of the same code, in this process or another, neither traces nor compiles nor tries."""
+    machine, inputs = small_machine(), drawn(3, 2, 3)
+    machine.runner = quick()
+    machine(inputs)
+    monkeypatch.setattr(loop, "trace", lambda *arguments: pytest.fail("it is traced again"))
+    monkeypatch.setattr(loop, "check", lambda *arguments: pytest.fail("it is tried again"))
+    compare(small_machine(seed=7), quick(), inputs)
+    compare(small_machine(seed=7), quick(), drawn(40, 3, 3), lengths=torch.tensor([40, 0, 9]))
+
+
+@pytest.mark.usefixtures("empty_cache")
 def test_no_check_no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     """A kernel that the check refuses is not kept."""
     machine = small_machine()
