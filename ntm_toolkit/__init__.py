@@ -1,4 +1,4 @@
-"""Neural Turing Machines from spec files: modular addressing, training, traces and ablation.
+"""Neural Turing Machines from spec files: modular addressing, training and traces.
 
     spec = ntm_toolkit.load_spec("specs/copy.yaml", ["training.seed=3"])
     model = ntm_toolkit.build(spec)

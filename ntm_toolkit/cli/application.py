@@ -106,7 +106,7 @@ def command_line() -> Application:
     @click.version_option(__version__, "--version", prog_name="ntm-toolkit", message="%(prog)s %(version)s")
     @plugin_options
     def ntm() -> None:
-        """Train, extend, trace and ablate Neural Turing Machines that are stated in YAML."""
+        """Train, extend and time Neural Turing Machines that are stated in YAML."""
 
     assert isinstance(ntm, Application)
     return ntm
