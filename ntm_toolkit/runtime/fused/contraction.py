@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ntm_toolkit.runtime.fused import along
 from ntm_toolkit.runtime.fused.ir import Contract, View
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ BLOCK = 8
 """Sums that are kept in registers at once, each a vector of lanes."""
 
 _BLOCK_OF_ONE_LANE = 4
-_ROWS_AT_ONCE = 4
+ROWS_AT_ONCE = 4
+"""Rows that are added to a row in one pass over it."""
+
+_WORTH_VECTORS = 8
 
 
 def blocks(size: int, block: int) -> Iterator[tuple[int, int, int]]:
@@ -62,6 +66,8 @@ class Contraction:
         along_k, along_block = many.strides[-2:] if self.by_columns else many.strides[:-3:-1]
         if emitter.lanes == 1 and along_k != 1 and along_block == 1 and self.size > 1:
             self._rows()
+        elif emitter.lanes == 1 and along_k == 1 and self._dense_one() and self.inner >= _WORTH_VECTORS:
+            self._dots()
         else:
             self._sums()
         emitter.close(opened)
@@ -107,6 +113,26 @@ class Contraction:
                 emitter.line(f"{emitter.vector(goal)} = a{r};")
             emitter.close()
 
+    def _dense_one(self) -> bool:
+        """Return whether the other operand is dense along k."""
+        return (self.left.strides[-1] if self.by_columns else self.right.strides[-2]) == 1
+
+    def _dots(self) -> None:
+        emitter = self.emitter
+
+        def term(r: int) -> along.Term:
+            def at(k: str, kind: str) -> str:
+                many, one = self._many(f"(j+{r})", k), self._one(k)
+                return f"wide<{kind}>(&{many}) * wide<{kind}>(&{one})" if kind else f"{many} * {one}"
+
+            return at
+
+        for start, stop, width in blocks(self.size, min(_BLOCK_OF_ONE_LANE, self.size)):
+            emitter.open(f"for (int j = {start}; j < {stop}; j += {width})")
+            goals, begins = zip(*(self._goal(f"(j+{r})") for r in range(width)), strict=True)
+            along.sums(emitter, self.inner, [term(r) for r in range(width)], goals, begins)
+            emitter.close()
+
     def _begin(self, r: int, begin: str) -> None:
         if self.emitter.lanes == 1:
             self.emitter.line(f"R a{r} = {begin};")
@@ -122,7 +148,7 @@ class Contraction:
         each = f"for (int j = 0; j < {self.size}; ++j)"
         emitter.line("#pragma GCC ivdep")
         emitter.line(f"{each} {goal} = {begin};")
-        for start, stop, width in blocks(self.inner, _ROWS_AT_ONCE):
+        for start, stop, width in blocks(self.inner, ROWS_AT_ONCE):
             emitter.open(f"for (int k = {start}; k < {stop}; k += {width})")
             for r in range(width):
                 emitter.line(f"const R x{r} = {self._one(f'(k+{r})')};")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from ntm_toolkit.runtime.fused import geometry
-from ntm_toolkit.runtime.fused.ir import Call, Expression, Load, Number, Pick
+from ntm_toolkit.runtime.fused.ir import Call, Expression, Load, Number, Pick, Shape, loads
 from ntm_toolkit.runtime.fused.pointwise import FUNCTIONS
 
 
@@ -26,6 +28,27 @@ def heavy(expression: Expression) -> bool:
         case Call(function, arguments):
             return FUNCTIONS[function].heavy or any(heavy(argument) for argument in arguments)
     return False
+
+
+def cheap_again(expression: Expression, shape: Shape, uses: int) -> bool:
+    """Return whether each of `uses` readers had better compute a large expression itself.
+
+    What counts is traffic with memory: stored, an expression of so many large views costs reading them once, writing it
+    once and reading it `uses` times; computed again, it costs reading them `uses` times.
+    """
+    if prod(shape) < _LARGE or heavy(expression) or length(expression) > _SHORT:
+        return False
+    large = sum(
+        prod(size for size, step in zip(view.shape, view.strides, strict=True) if step) == prod(shape)
+        for view in loads(expression)
+    )
+    return large * uses <= large + 1 + uses
+
+
+_LARGE = 1024
+"""Numbers below which memory is near, and storing costs less than computing."""
+
+_SHORT = 6
 
 
 def aligned(expression: Expression, rank: int, wanted: int) -> Expression:

@@ -81,6 +81,11 @@ class _Run:
             values.to(self.dtype).expand(self.samples, *view.shape).reshape(self.samples, view_size(view))
         )
 
+    def add(self, view: View, values: Tensor) -> None:
+        """Add values (samples, *shape) to what the view holds; where it sees an element several times, all of them."""
+        where = _places(view).reshape(-1)
+        self._numbers(view.buffer).index_add_(1, where, values.reshape(self.samples, view_size(view)))
+
     def evaluate(self, expression: Expression, shape: Shape) -> Tensor:
         """Return the expression at each index, a tensor that broadcasts to (samples, *shape)."""
         match expression:
@@ -109,7 +114,7 @@ class _Run:
         match statement:
             case Store(target, expression, accumulate):
                 value = self._full(expression, target.shape)
-                self.put(target, self.see(target) + value if accumulate else value)
+                (self.add if accumulate else self.put)(target, value)
             case Reduce(target, kind, expression, shape, axes):
                 value = self._full(expression, shape)
                 for axis in axes:

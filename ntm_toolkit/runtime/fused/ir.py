@@ -7,10 +7,10 @@ loads broadcast to it. A *statement* stores expressions, reduces them, contracts
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
 from math import prod
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -217,3 +217,22 @@ def reads(statement: Statement) -> Iterator[View]:
 def writes(statement: Statement) -> tuple[View, ...]:
     """Return the views that a statement writes."""
     return (statement.values, statement.places) if isinstance(statement, Sort) else (statement.target,)
+
+
+def viewed(statement: Statement, change: Callable[[View], View]) -> Statement:
+    """Return a statement with each of its views replaced by what `change` makes of it."""
+
+    def part(value: Any) -> Any:
+        match value:
+            case View():
+                return change(value)
+            case Load() | Pick() | Call():
+                return replace(value, **{one.name: part(getattr(value, one.name)) for one in fields(value)})
+            case tuple():
+                return tuple(map(part, value))
+        return value
+
+    changed: Statement = replace(
+        statement, **{one.name: part(getattr(statement, one.name)) for one in fields(statement)}
+    )
+    return changed

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, fx
 
 from ntm_toolkit.runtime.fused import geometry
-from ntm_toolkit.runtime.fused.expressions import aligned, called, heavy, length
+from ntm_toolkit.runtime.fused.expressions import aligned, called, cheap_again, heavy, length
 from ntm_toolkit.runtime.fused.geometry import axis_of, broadcast_shape
 from ntm_toolkit.runtime.fused.ir import (
     Buffer,
@@ -184,7 +184,8 @@ class Lowering:
     def _settled(self, value: Any, uses: int) -> Any:
         if isinstance(value, Lazy) and not isinstance(value.expression, Load):
             many = length(value.expression)
-            return self.stored(value) if many > LONGEST or (uses > 1 and many > 0) else value
+            again = uses > 1 and many > 0 and not cheap_again(value.expression, value.shape, uses)
+            return self.stored(value) if many > LONGEST or again else value
         return self.stored(value) if isinstance(value, Windows) and uses > 1 else value
 
     # What operations need to know of their node ------------------------------------------------------------------

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
-from ntm_toolkit.runtime.fused.emit import Emitter, constants
+from ntm_toolkit.runtime.fused import geometry
+from ntm_toolkit.runtime.fused.along import ALONG
+from ntm_toolkit.runtime.fused.arrange import Order, arranged
+from ntm_toolkit.runtime.fused.emit import Emitter, Tile, constants
 from ntm_toolkit.runtime.fused.ir import Buffer, Statement, View, reads, writes
 from ntm_toolkit.runtime.fused.program import Program, Programs
 
@@ -77,6 +80,10 @@ def _packed(sizes: Mapping[str, int], lanes: int) -> tuple[dict[str, tuple[int, 
 def source(step: Programs, lanes: int, real: str) -> Source:
     """Return the C++ source of a step for tiles of `lanes` samples of `real` numbers."""
     joint = step.joint
+    orders: Mapping[str, Order] = {}
+    if lanes == 1:
+        there = arranged(step)
+        step, orders = there.step, there.orders
     sizes = _state_sizes(step)
     state, state_size = _packed(sizes, lanes)
     moving, moving_size = _packed({path: sizes[path] for path in joint.differentiable}, lanes)
@@ -84,15 +91,15 @@ def source(step: Programs, lanes: int, real: str) -> Source:
     sums, sums_size = _packed(
         {role[4:]: view_size(view) for role, view in step.backward.outputs.items() if role.startswith("sum.")}, lanes
     )
-    forward, forward_work = _forward(step, lanes, state, tape)
-    backward, backward_work = _backward(step, lanes, state, moving, tape, sums)
+    forward, forward_work = _forward(step, Tile(lanes, real), state, tape, orders)
+    backward, backward_work = _backward(step, Tile(lanes, real), state, moving, tape, sums, orders)
     slots = f"constexpr long S = {state_size}, G = {moving_size}, K = {tape_size}, Q = {sums_size};"
-    shift = "typedef R V __attribute__((vector_size(L * sizeof(R))));" if lanes > 1 else ""
+    vector = "typedef R V __attribute__((vector_size(L * sizeof(R))));" if lanes > 1 else ALONG
     header = _HEADER.format(
         numeric=_NUMERIC,
         real=real,
         lanes=lanes,
-        vector=shift,
+        vector=vector,
         constants="\n".join(dict.fromkeys(constants(_buffers(step.forward)) + constants(_buffers(step.backward)))),
     )
     layout = Layout(
@@ -139,7 +146,7 @@ def rows(step: Programs) -> list[str]:
 
 
 def _workspace(
-    statements: Sequence[Statement], outputs: Mapping[str, View], lanes: int, placed: Mapping[Buffer, str]
+    statements: Sequence[Statement], outputs: Mapping[str, View], placed: Mapping[Buffer, str]
 ) -> tuple[dict[Buffer, str], int]:
     """Give each buffer that is placed nowhere else a place in the workspace, reused when it is dead."""
     first: dict[Buffer, int] = {}
@@ -224,13 +231,13 @@ class _Function:
     Args:
         step: the compiled step.
         program: which of its programs.
-        lanes: samples in a tile.
+        tile: what it works on at a time.
         homes: where inputs lie, by role; those that are not here are brought in at each step.
         goals: where outputs are to lie, by role; those that are not here are put out in another way.
     """
 
     def __init__(
-        self, step: Programs, program: Program, lanes: int, homes: Mapping[str, str], goals: Mapping[str, str]
+        self, step: Programs, program: Program, tile: Tile, homes: Mapping[str, str], goals: Mapping[str, str]
     ) -> None:
         self.step, self.program = step, program
         placed = {buffer: f"s_{buffer.name}" for buffer in program.shared.values()}
@@ -245,8 +252,8 @@ class _Function:
                 placed[view.buffer] = where  # made where it belongs
             else:
                 self.copies.append((view, where))
-        places, self.work = _workspace(program.statements, program.outputs, lanes, placed)
-        self.emitter = Emitter(lanes, {**placed, **places})
+        places, self.work = _workspace(program.statements, program.outputs, placed)
+        self.emitter = Emitter(tile, {**placed, **places})
 
     def begin(self, signature: str) -> None:
         """Write the head of the function, and what does not depend on time."""
@@ -267,6 +274,25 @@ class _Function:
         if buffer is not None:
             self.emitter.line(f"R* const x_{buffer.name} = work + {self.work}L*L;")
             self.work += -(-buffer.size // 16) * 16
+
+    def turn(self, step: Programs, orders: Mapping[str, Order], places: Places, slot: str, *, back: bool) -> None:
+        """Write how what a slot holds, of the state or its gradient, goes from torch's order to these, or back."""
+        for path, order in orders.items():
+            if path not in places:
+                continue
+            shape = step.forward.outputs[f"state.{path}"].shape  # in this order
+            inverse = [order.index(axis) for axis in range(len(order))]
+            whole = Buffer("turned", shape if back else tuple(shape[axis] for axis in inverse)).whole()
+            seen = geometry.permute(whole, inverse if back else order)
+            emitter = Emitter(self.emitter.tile, {whole.buffer: "work"})
+            self.emitter.open("")
+            self.emitter.line(f"R* const tensor = {slot} + {places[path][0]};")
+            self.emitter.line(f"std::memcpy(work, tensor, sizeof(R) * {whole.buffer.size});")
+            self.work = max(self.work, whole.buffer.size)
+            emitter.depth = self.emitter.depth
+            _copy(emitter, seen, "tensor")
+            self.emitter.lines += emitter.lines
+            self.emitter.close()
 
     def bring_in(self) -> None:
         """Write how this step's input, and what is beside it, come in."""
@@ -293,15 +319,18 @@ class _Function:
             _unload(self.emitter, view, array, view_size(view))
 
 
-def _forward(step: Programs, lanes: int, state: Places, tape: Places) -> tuple[list[str], int]:
+def _forward(
+    step: Programs, tile: Tile, state: Places, tape: Places, orders: Mapping[str, Order]
+) -> tuple[list[str], int]:
     taped = {f"tape.{n}": f"(taped + {offset}L*L)" for n, (offset, _) in tape.items()}
     made = {f"state.{path}": f"(next + {offset}L*L)" for path, (offset, _) in state.items()}
-    function = _Function(step, step.forward, lanes, _now(state), made | taped)
+    function = _Function(step, step.forward, tile, _now(state), made | taped)
     emitter = function.emitter
     function.begin(
         'extern "C" void forward(long T, long B, long b0, const long* lengths, bool keep, const R* const* shared, '
         "const R* const* in, R* states, R* tape, R* const* features, R* work)"
     )
+    function.turn(step, orders, state, "states", back=False)
     emitter.open("for (long t = 0; t < longest; ++t)")
     emitter.line("const R* const now = states + (keep ? t : t & 1) * (S*L);")
     emitter.line("R* const next = states + (keep ? t + 1 : (t + 1) & 1) * (S*L);")
@@ -312,7 +341,9 @@ def _forward(step: Programs, lanes: int, state: Places, tape: Places) -> tuple[l
         function.put_out(f"feature.{n}", f"features[{n}]")
     emitter.open("for (int l = 0; l < L; ++l) if (t >= until[l])")
     emitter.line("for (long e = 0; e < S; ++e) next[e*L + l] = now[e*L + l];")
-    emitter.close(3)
+    emitter.close(2)
+    function.turn(step, orders, state, "states + (keep ? longest : longest & 1) * (S*L)", back=True)
+    emitter.close()
     return emitter.lines, function.work
 
 
@@ -321,12 +352,18 @@ def _now(state: Places) -> dict[str, str]:
 
 
 def _backward(
-    step: Programs, lanes: int, state: Places, moving: Places, tape: Places, sums: Places
+    step: Programs,
+    tile: Tile,
+    state: Places,
+    moving: Places,
+    tape: Places,
+    sums: Places,
+    orders: Mapping[str, Order],
 ) -> tuple[list[str], int]:
     taped = {f"tape.{n}": f"(taped + {offset}L*L)" for n, (offset, _) in tape.items()}
     given = {f"gradient.state.{path}": f"(given + {offset}L*L)" for path, (offset, _) in moving.items()}
     made = {f"gradient.state.{path}": f"(made + {offset}L*L)" for path, (offset, _) in moving.items()}
-    function = _Function(step, step.backward, lanes, _now(state) | taped | given, made)
+    function = _Function(step, step.backward, tile, _now(state) | taped | given, made)
     emitter, outputs = function.emitter, step.backward.outputs
     function.begin(
         'extern "C" void backward(long T, long B, long b0, const long* lengths, const R* const* shared, '
@@ -335,7 +372,8 @@ def _backward(
     )
     for n in range(step.joint.features):
         function.room_for(f"gradient.feature.{n}")
-    emitter.line("R* const kept = carry; R* const masked = carry + G*L; R* const made = carry + 2*G*L;")
+    emitter.line("R* kept = carry; R* const masked = carry + G*L; R* made = carry + 2*G*L;")
+    function.turn(step, orders, moving, "kept", back=False)
     emitter.open("for (long t = longest - 1; t >= 0; --t)")
     emitter.line("const R* const now = states + t * (S*L);")
     emitter.line("const R* const taped = tape + t * (K*L);")
@@ -357,7 +395,10 @@ def _backward(
         function.put_out(role, f"rows[{number}]")
     for name, (offset, _) in sums.items():
         _copy(emitter, outputs[f"sum.{name}"], f"(sums + {offset}L*L)", "+=")
-    emitter.line("if (all) std::memcpy(kept, made, sizeof(R) * G*L);")
+    emitter.line("if (all) std::swap(kept, made);")
     emitter.line(f"else {_EACH_GRADIENT} if (on[l]) kept[e*L + l] = made[e*L + l];")
-    emitter.close(2)
+    emitter.close()
+    emitter.line("if (kept != carry) std::memcpy(carry, kept, sizeof(R) * G*L);")
+    function.turn(step, orders, moving, "carry", back=True)
+    emitter.close()
     return emitter.lines, function.work

@@ -81,8 +81,10 @@ class _Places:
         self.index: Any = 0
         for axis in given:
             place = _not_negative(low, indices[axis], shape[axis])
-            scaled = low.pointwise("mul", self.index, shape[axis])
-            self.index = low.pointwise("add", scaled, place)
+            if isinstance(place, torch.Tensor) and isinstance(self.index, int | torch.Tensor):
+                self.index = self.index * shape[axis] + place
+            else:
+                self.index = low.pointwise("add", low.pointwise("mul", self.index, shape[axis]), place)
         self.places = broadcast_shape(*(shape_of(indices[axis]) for axis in given))
         self.result = (*before, *self.places, *after)
         self.flat_result = (*before, prod(self.places), *after)

@@ -12,7 +12,7 @@ from torch import fx
 
 from ntm_toolkit.runtime.fused import geometry
 from ntm_toolkit.runtime.fused.geometry import axis_of, resolved
-from ntm_toolkit.runtime.fused.ir import View, row_major
+from ntm_toolkit.runtime.fused.ir import Number, Store, View, row_major
 from ntm_toolkit.runtime.fused.lowering import Lowering, Outer, Stored, Table, Value, shape_of
 from ntm_toolkit.runtime.fused.unsupported import UnsupportedError
 
@@ -89,6 +89,15 @@ def _flip(low: Lowering, value: Any, axes: Sequence[int]) -> Stored:
 @TABLE.lowers(aten.unfold.default)
 def _unfold(low: Lowering, value: Any, axis: int, size: int, step: int) -> Stored:
     return Stored(geometry.unfold(low.view(value), axis, size, step))
+
+
+@TABLE.lowers(aten.unfold_backward.default)
+def _unfold_backward(low: Lowering, gradient: Any, sizes: Sequence[int], axis: int, size: int, step: int) -> Stored:
+    expression = low.expression(gradient)
+    whole = low.buffer(sizes).whole()
+    low.statements.append(Store(whole, Number(0.0)))
+    low.statements.append(Store(geometry.unfold(whole, axis, size, step), expression, accumulate=True))
+    return Stored(whole)
 
 
 @TABLE.lowers(aten.diagonal.default)
