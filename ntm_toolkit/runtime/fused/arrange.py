@@ -37,7 +37,7 @@ def arranged(step: Programs) -> Arranged:
     orders = {
         path: order
         for path in step.joint.state
-        if (order := _order(step.forward.outputs[f"state.{path}"].shape)) is not None
+        if (order := order_of(step.forward.outputs[f"state.{path}"].shape)) is not None
         and not any(
             program.inputs.get(role) in fixed
             for program in both
@@ -48,9 +48,9 @@ def arranged(step: Programs) -> Arranged:
     return Arranged(replace(step, forward=forward, backward=backward), orders)
 
 
-def _order(shape: Shape) -> Order | None:
+def order_of(shape: Shape) -> Order | None:
     """Return the axes with the longest last, or None where it is there."""
-    if not shape or max(shape) == shape[-1]:
+    if not shape or 0 in shape or max(shape) == shape[-1]:
         return None
     longest = max(range(len(shape)), key=lambda axis: shape[axis])
     return (*(axis for axis in range(len(shape)) if axis != longest), longest)
@@ -67,11 +67,11 @@ def _unarrangeable(program: Program) -> set[Buffer]:
     return {
         view.buffer
         for view in _views(program)
-        if (order := _order(view.buffer.shape)) is not None and _moved(view, view.buffer, order) is None
+        if (order := order_of(view.buffer.shape)) is not None and moved_view(view, view.buffer, order) is None
     }
 
 
-def _moved(view: View, onto: Buffer, order: Order) -> View | None:
+def moved_view(view: View, onto: Buffer, order: Order) -> View | None:
     """Return the view of the same numbers of a buffer that has its axes in another order; None if there is none.
 
     Args:
@@ -93,7 +93,7 @@ def _moved(view: View, onto: Buffer, order: Order) -> View | None:
     low, high = list(place), list(place)
     strides = []
     for size, stride in zip(view.shape, view.strides, strict=True):
-        if size == 1 or stride == 0:
+        if size <= 1 or stride == 0:
             strides.append(0)
             continue
         # The outermost axis that the stride counts whole steps of.
@@ -110,21 +110,21 @@ def _moved(view: View, onto: Buffer, order: Order) -> View | None:
 
 
 def _rewritten(program: Program, fixed: set[Buffer], orders: Mapping[str, Order]) -> Program:
-    # Of what the world sees, only the state and its gradient may lie in another order.
-    seen = [*program.inputs.items(), *((role, view.buffer) for role, view in program.outputs.items())]
-    tied = {buffer: orders.get(_path(role)) for role, buffer in seen if buffer.kind == "input" or not _path(role)}
+    # Of what the world gives or takes, only the state and its gradient may lie in another order.
+    tied: dict[Buffer, Order | None] = {view.buffer: None for role, view in program.outputs.items() if not _path(role)}
+    tied |= {buffer: orders.get(_path(role)) for role, buffer in program.inputs.items()}
     new: dict[Buffer, tuple[Buffer, Order] | None] = {}
 
     def moved(view: View) -> View:
         buffer = view.buffer
         if buffer not in new:
-            order = tied[buffer] if buffer in tied else _order(buffer.shape)
+            order = tied[buffer] if buffer in tied else order_of(buffer.shape)
             movable = order is not None and buffer not in fixed and not buffer.shared
             new[buffer] = (replace(buffer, shape=_taken(buffer.shape, order)), order) if movable and order else None
         found = new[buffer]
         if found is None:
             return view
-        there = _moved(view, *found)
+        there = moved_view(view, *found)
         assert there is not None
         return there
 
