@@ -15,11 +15,12 @@ from ntm_toolkit.runtime.fused import geometry
 from ntm_toolkit.runtime.fused.along import ALONG
 from ntm_toolkit.runtime.fused.arrange import Order, arranged
 from ntm_toolkit.runtime.fused.emit import Emitter, Tile, constants
-from ntm_toolkit.runtime.fused.ir import Buffer, Statement, View, reads, writes
+from ntm_toolkit.runtime.fused.ir import Buffer, Statement, View, reads, row_major, writes
 from ntm_toolkit.runtime.fused.program import Program, Programs
 
 _HEADER = """#include <algorithm>
 {numeric}
+{moving_lanes}
 using R = {real};
 constexpr int L = {lanes};
 {vector}
@@ -27,6 +28,7 @@ constexpr int L = {lanes};
 """
 
 _NUMERIC = Path(__file__).with_name("numeric.hpp").read_text()
+_LANES = Path(__file__).with_name("lanes.hpp").read_text()
 
 Places = Mapping[str, tuple[int, int]]
 """Offset and size of tensors that lie one after the other, by name, in numbers of a sample."""
@@ -97,6 +99,7 @@ def source(step: Programs, lanes: int, real: str) -> Source:
     vector = "typedef R V __attribute__((vector_size(L * sizeof(R))));" if lanes > 1 else ALONG
     header = _HEADER.format(
         numeric=_NUMERIC,
+        moving_lanes=_LANES,
         real=real,
         lanes=lanes,
         vector=vector,
@@ -176,15 +179,17 @@ def _workspace(
 
 
 def _load(emitter: Emitter, name: str, size: int, array: str, masked: bool) -> None:
-    """Write the loop that brings one step's numbers of all lanes in from a (time, batch, n) array."""
-    value = f"{array}[(t*B + lane[l])*{size} + e]"
-    if masked:
-        value = f"(on[l] ? {value} : R(0))"
-    emitter.line(f"for (int e = 0; e < {size}; ++e) for (int l = 0; l < L; ++l) {name}[e*L + l] = {value};")
+    """Write how one step's numbers of all lanes come in from a (time, batch, n) array."""
+    on = "on" if masked else "nullptr"
+    emitter.line(f"lanes::into<L>({name}, {array} + (t*B + b0)*{size}, {size}, {size}, valid, {on});")
 
 
 def _unload(emitter: Emitter, view: View, array: str, size: int) -> None:
-    """Write the loops that put a view's numbers of all real lanes out to a (time, batch, n) array."""
+    """Write how a view's numbers of all real lanes go out to a (time, batch, n) array."""
+    if emitter.lanes > 1 and view.strides == row_major(view.shape) and not view.buffer.shared:
+        first = emitter.element(view, ["0"] * len(view.shape)).removesuffix(" + l]") + "]"
+        emitter.line(f"lanes::out_of<L>({array} + (t*B + b0)*{size}, {size}, &{first}, {size}, valid);")
+        return
     index = [f"i{axis}" if length > 1 else "0" for axis, length in enumerate(view.shape)]
     opened = 0
     for axis, length in enumerate(view.shape):
