@@ -1,14 +1,16 @@
-"""The figures in README.md: run what they are about, keep a small summary of each run, and write the tables from those.
+"""The figures in README.md and docs/performance.md: run what they are about, keep summaries of it, write the tables.
 
     python docs/results.py run copy [SEED...]      train, and put summaries into docs/results/copy.json
-    python docs/results.py bench                   time the runtimes side by side on a machine that does nothing else
-    python docs/results.py write                   write the tables in README.md from the summaries
+    python docs/results.py bench [NAME...] [DIR]   time on a machine that does nothing else: all, or those named; with
+                                                   DIR, a checkout of loudinthecloud/pytorch-ntm, beside it too
+    python docs/results.py write                   write the tables from the summaries
 
-A test checks that README.md is what `write` makes of the summaries, and that each names a shipped spec.
+Tests check that the pages are what `write` makes of the summaries, and that each names a shipped spec.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -19,6 +21,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 SUMMARIES = ROOT / "docs" / "results"
 README = ROOT / "README.md"
+PERFORMANCE = ROOT / "docs" / "performance.md"
+PAGES = (README, PERFORMANCE)
 
 Summary = Mapping[str, Any]
 
@@ -36,6 +40,35 @@ STUDIES: Mapping[str, tuple[Sequence[str], Sequence[str], Sequence[int]]] = {
         ["training.sequences=10000", "training.stop=[]"],
         [0, 1],
     ),
+}
+
+_EXAMPLES = Path("docs") / "examples"
+
+BENCHES: Mapping[str, tuple[str, Sequence[str]]] = {
+    # name: (what is timed, arguments of `ntm bench`)
+    "bench": ("the copy machine at length 20", ["copy", "--against", "compile,eager,jax"]),
+    "custom-stage": (
+        "`docs/examples/copy-damped-shift.yaml`, with a stage of its own, beside the copy machine",
+        [
+            *[str(_EXAMPLES / "copy-damped-shift.yaml"), "--plugin", str(_EXAMPLES / "damped_shift.py")],
+            *["--against", "eager", "--beside", "copy"],
+        ],
+    ),
+    "heads": (
+        "the copy machine with four heads of each kind and a feedforward controller of 256 units",
+        [
+            *["copy", "-o", "model.heads.*.count=4", "-o", "model.controller={kind: feedforward, size: 256}"],
+            *["--batch", "16"],
+        ],
+    ),
+    "slots": ("the copy machine with 1,024 slots", ["copy", "-o", "model.memory.slots=1024", "--batch", "16"]),
+    **{
+        kind: (
+            f"the copy machine with {article} {shown} controller of 100 units",
+            ["copy", "-o", f"model.controller={{kind: {kind}, size: 100}}", "--batch", "16"],
+        )
+        for kind, article, shown in (("feedforward", "a", "feedforward"), ("gru", "a", "GRU"), ("lstm", "an", "LSTM"))
+    },
 }
 
 
@@ -61,12 +94,21 @@ def run(study: str, seeds: Sequence[int]) -> None:
             print(summary["spec"], seed, summary["stopped_because"], summary["sequences"], flush=True)
 
 
-def bench() -> None:
-    """Time a training step of the copy machine by each runtime, and keep the timings."""
+def bench(names: Sequence[str], checkout: str | None) -> None:
+    """Time what the benches say, and keep the timings; where JAX is not installed, they are without it."""
     SUMMARIES.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "ntm_toolkit", "bench", "copy", "--against", "compile,eager", "--json"]
-    finished = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
-    (SUMMARIES / "bench.json").write_text(json.dumps(json.loads(finished.stdout), indent=1) + "\n")
+    for name in names or BENCHES:
+        title, arguments = BENCHES[name]
+        words = list(arguments)
+        if importlib.util.find_spec("jax") is None:
+            words = [word.removesuffix(",jax") for word in words]
+        if checkout is not None and name == "bench":
+            words += ["--pytorch-ntm", checkout]
+        command = [sys.executable, "-m", "ntm_toolkit", "bench", *words, "--json"]
+        finished = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, cwd=ROOT)
+        told = {"title": title, **json.loads(finished.stdout)}
+        (SUMMARIES / f"{name}.json").write_text(json.dumps(told, indent=1) + "\n")
+        print(name, flush=True)
 
 
 def _summary(spec: str, overrides: Sequence[str], seed: int, outcome: Summary, folder: Path) -> dict[str, Any]:
@@ -94,8 +136,8 @@ def _summary(spec: str, overrides: Sequence[str], seed: int, outcome: Summary, f
 def tables() -> dict[str, str]:
     """Return the Markdown of each study that has summaries."""
     rendered = {}
-    for study, render in _RENDERERS.items():
-        path = SUMMARIES / f"{study}.json"
+    for study, (name, render) in _RENDERERS.items():
+        path = SUMMARIES / f"{name}.json"
         if path.exists():
             rendered[study] = render(json.loads(path.read_text()))
     return rendered
@@ -154,7 +196,9 @@ def _removed(summaries: Sequence[Summary]) -> str:
 
 
 def _bench(found: Summary) -> str:
-    machine, timings = found["machine"], found["timings"]
+    machine = found["machine"]
+    # Those that take no whole training step are in docs/performance.md.
+    timings = [one for one in found["timings"] if one["train"] is not None]
     batches = sorted({one["batch"] for one in timings})
     names = list(dict.fromkeys(one["name"] for one in timings))
 
@@ -179,7 +223,53 @@ def _bench(found: Summary) -> str:
     return "\n".join(lines) + "\n"
 
 
-_RENDERERS: Mapping[str, Callable[[Any], str]] = {"copy": _copy, "removed-stages": _removed, "bench": _bench}
+def _in_full(found: Summary) -> str:
+    timings = found["timings"]
+    own = timings[0]["name"]
+    with_memory = any(one.get("memory") for one in timings)
+    headings = ["batch", "runtime", "training step", f"times {own}", "forward, backward", f"times {own}", "first"]
+    lines = [
+        f"{_upper(found.get('title', BENCHES['bench'][0]))}. {_machine(found['machine'])}.",
+        "",
+        "| " + " | ".join(headings + ["memory"] * with_memory) + " |",
+        "|---|---|" + "---:|" * (len(headings) - 2 + with_memory),
+    ]
+    for one in timings:
+        [base] = [other for other in timings if (other["name"], other["batch"]) == (own, one["batch"])]
+        cells = [str(one["batch"]), one["name"]]
+        for key in ("train", "forward_and_backward"):
+            timed = one[key] is not None
+            cells += [
+                f"{1000 * one[key]:.1f} ms" if timed else "",
+                f"{one[key] / base[key]:.2f}" if timed and one is not base else "",
+            ]
+        cells.append(f"{one['first']:.1f} s")
+        if with_memory:
+            cells.append(f"{one['memory'] / 2**20:.0f} MiB" if one.get("memory") is not None else "")
+        lines.append("| " + " | ".join(cells) + " |")
+    notes = dict.fromkeys(f"{one['name']}: {one['note']}" for one in timings if one["note"])
+    return "\n".join([*lines, *(f"\n{note}" for note in notes)]) + "\n"
+
+
+def _machine(machine: Summary) -> str:
+    """Return where it was timed, in words; older summaries say less."""
+    told = [machine.get("processor"), f"{machine['cores']} cores" if "cores" in machine else None]
+    told += [machine["instruction_set"], f"{machine['threads']} threads", machine.get("compiler")]
+    told += [f"torch {machine['torch']}", f"JAX {machine['jax']}" if machine.get("jax") else None, machine["platform"]]
+    return ", ".join(one for one in told if one)
+
+
+def _upper(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+_RENDERERS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
+    # mark in a page: (whose summaries, what makes a table of them)
+    "copy": ("copy", _copy),
+    "removed-stages": ("removed-stages", _removed),
+    "bench": ("bench", _bench),
+    **{f"{name} in full": (name, _in_full) for name in BENCHES},
+}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -187,10 +277,13 @@ def main(arguments: Sequence[str]) -> int:
     match list(arguments):
         case ["run", study, *seeds] if study in STUDIES:
             run(study, [int(seed) for seed in seeds])
-        case ["bench"]:
-            bench()
+        case ["bench", *names, folder] if set(names) <= set(BENCHES) and Path(folder).is_dir():
+            bench(names, folder)
+        case ["bench", *names] if set(names) <= set(BENCHES):
+            bench(names, None)
         case ["write"]:
-            README.write_text(written(README.read_text()))
+            for page in PAGES:
+                page.write_text(written(page.read_text()))
         case _:
             print(__doc__, file=sys.stderr)
             return 2

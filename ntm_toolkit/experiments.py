@@ -56,7 +56,7 @@ def check_document(document: Node, registry: Registry) -> ExperimentSpec:
         spec = validate(document, ExperimentSpec, {"registry": registry})
     except SpecError as error:
         raise SpecError([*unmet, *error.problems]) from None
-    problems = [*unmet, *_wrong_axes(document, spec), *_too_large(document, spec)]
+    problems = [*unmet, *_wrong_axes(document, spec), *_wrong_metrics(document, spec), *_too_large(document, spec)]
     if problems:
         raise SpecError(problems)
     return spec
@@ -82,6 +82,18 @@ def _wrong_axes(document: Node, spec: ExperimentSpec) -> Iterator[Problem]:
                     f"the task '{spec.task.kind_of()}' has no axis '{axis}'{did_you_mean(axis, known)} ({has})",
                     format_path((*location, axis)),
                 )
+
+
+def _wrong_metrics(document: Node, spec: ExperimentSpec) -> Iterator[Problem]:
+    known = spec.task.metrics()
+    for index, rule in enumerate(spec.training.stop):
+        if known is not None and rule.metric not in known:
+            location: Location = ("training", "stop", index, "metric")
+            yield document.nearest(location).problem(
+                f"the task '{spec.task.kind_of()}' has no metric '{rule.metric}'{did_you_mean(rule.metric, known)} "
+                f"(it has {', '.join(known)})",
+                format_path(location),
+            )
 
 
 def _held_axes(spec: ExperimentSpec) -> Iterator[tuple[Location, Mapping[str, int]]]:

@@ -335,6 +335,15 @@ def test_axes_of_a_stop_rule(registry: Registry) -> None:
     ]
 
 
+def test_metrics_of_a_stop_rule(registry: Registry) -> None:
+    """A stop rule is about a metric of the task."""
+    text = SPEC.replace("adam}", "adam, stop: [{metric: biterrors, at_most: 0}]}")
+    assert errors_of(text, registry) == [
+        "x.yaml:9:59 training.stop.0.metric: the task 'copy' has no metric 'biterrors'; did you mean 'bit_errors'? "
+        "(it has bits_per_sequence, bit_errors, exact)"
+    ]
+
+
 def test_requirements_that_are_not_met(registry: Registry) -> None:
     """A distribution that is missing or too old is named with the command that helps, beside all other mistakes."""
     text = SPEC.replace("spec: 1\n", "spec: 1\nrequires: [ntm-dnc, ntm-toolkit>=0, ntm-toolkit>=99]\n")

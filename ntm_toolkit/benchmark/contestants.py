@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,41 @@ from ntm_toolkit.model.specs import NTMSpec
 from ntm_toolkit.parts import Episodes, NoiseKey
 from ntm_toolkit.spec.errors import ToolkitError
 from ntm_toolkit.spec.experiment import ExperimentSpec, RuntimeKind
+from ntm_toolkit.training.descent import Descent
 
 PYTORCH_NTM = "pytorch-ntm"
 
 
-class Contestant:
-    """A model in training on one batch.
+class Contestant(ABC):
+    """Who computes on one batch, again and again.
+
+    Args:
+        name: what tables call it.
+        trains: whether it also takes whole training steps; otherwise it computes gradients alone.
+    """
+
+    def __init__(self, name: str, *, trains: bool = True) -> None:
+        self.name, self.trains = name, trains
+
+    @abstractmethod
+    def forward_and_backward(self) -> None:
+        """Compute the gradients."""
+
+    def train(self) -> None:
+        """Take a whole training step: forward, backward, clipping, and the optimiser's step."""
+        raise NotImplementedError(f"{self.name} computes gradients alone")
+
+    def work(self) -> None:
+        """Do as much of a training step as it can."""
+        (self.train if self.trains else self.forward_and_backward)()
+
+    def wait(self) -> None:
+        """Return when all is done that was begun."""
+        return
+
+
+class TorchContestant(Contestant):
+    """A PyTorch model in training, with the clipping and the optimiser of a training run.
 
     Args:
         name: what tables call it.
@@ -31,24 +61,25 @@ class Contestant:
     """
 
     def __init__(self, name: str, parameters: list[nn.Parameter], loss: Callable[[], Tensor], spec: ExperimentSpec):
-        self.name, self.parameters, self.loss, self.clip = name, parameters, loss, spec.training.clip
-        self.optimizer: torch.optim.Optimizer = spec.training.optimizer.build(parameters)
-        for group in self.optimizer.param_groups:
-            group.update(spec.training.optimizer.scalars(0))
+        super().__init__(name)
+        self.parameters, self.loss = parameters, loss
+        self.descent = Descent(parameters, spec.training.optimizer, spec.training.clip)
 
     def forward_and_backward(self) -> None:
         """Compute the gradients."""
-        self.optimizer.zero_grad(set_to_none=True)
+        self.descent.clear()
         torch.autograd.backward(self.loss())
 
     def train(self) -> None:
         """Take a whole training step: forward, backward, clipping, and the optimiser's step."""
         self.forward_and_backward()
-        if self.clip.value is not None:
-            nn.utils.clip_grad_value_(self.parameters, self.clip.value)
-        if self.clip.norm is not None:
-            nn.utils.clip_grad_norm_(self.parameters, self.clip.norm)
-        self.optimizer.step()
+        self.descent.clip(self.descent.norm())
+        self.descent.step(0)
+
+    def wait(self) -> None:
+        """Return when the device is done."""
+        if self.parameters[0].is_cuda:
+            torch.cuda.synchronize()
 
 
 def episodes_for(spec: ExperimentSpec, batch: int, length: int | None) -> Episodes:
@@ -81,7 +112,7 @@ def by_runtime(spec: ExperimentSpec, kind: RuntimeKind, episodes: Episodes) -> C
 
     if not isinstance(model, Machine):
         raise ToolkitError(f"model: runtimes are compared for machines; a '{spec.model.kind_of()}' has none")
-    return Contestant(kind, parameters, loss, spec)
+    return TorchContestant(kind, parameters, loss, spec)
 
 
 def by_pytorch_ntm(spec: ExperimentSpec, folder: Path, episodes: Episodes) -> Contestant:
@@ -119,7 +150,7 @@ def by_pytorch_ntm(spec: ExperimentSpec, folder: Path, episodes: Episodes) -> Co
         scored: Tensor = nn.functional.binary_cross_entropy(probabilities * mask, targets * mask)
         return scored
 
-    return Contestant(PYTORCH_NTM, list(machine.parameters()), loss, spec)
+    return TorchContestant(PYTORCH_NTM, list(machine.parameters()), loss, spec)
 
 
 def _encapsulated(folder: Path) -> Any:

@@ -1,4 +1,9 @@
-"""Timing contestants side by side: in turns, so that a busy computer is busy for all of them, and by the median."""
+"""Timing contestants side by side: in turns, so that a busy computer is busy for all of them, and by the median.
+
+In training a step follows its like. So whose turn it is takes a step that is not timed before those that are: it finds
+its data in the caches, and whatever threads the one before left spinning (OpenMP's do so for some milliseconds) have
+come to rest. Without it the fused runtime took longer after eager than after itself; sleeping instead did not help.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +13,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
-
-import torch
 
 from ntm_toolkit.benchmark.contestants import Contestant
 
@@ -26,20 +29,22 @@ class Timing:
         name: of the contestant.
         batch: sequences.
         steps: time steps of each.
-        train: forward, backward, clipping and the optimiser's step.
+        train: forward, backward, clipping and the optimiser's step; None for who computes gradients alone.
         forward_and_backward: these alone.
-        first: what the first training step took beyond that: tracing, compiling, warming up.
+        first: what the first turn took beyond that: tracing, compiling, warming up.
         repetitions: how many of each were timed.
+        memory: bytes that training takes (see `memory`), where they were measured.
         note: a warning that it gave, as when a runtime cannot serve and another does.
     """
 
     name: str
     batch: int
     steps: int
-    train: float
+    train: float | None
     forward_and_backward: float
     first: float
     repetitions: int
+    memory: int | None = None
     note: str = ""
 
     def as_json(self) -> dict[str, Any]:
@@ -61,19 +66,21 @@ def compare(contestants: Sequence[Contestant], batch: int, steps: int, repeats: 
     half: list[list[float]] = [[] for _ in contestants]
     for _ in range(repeats):
         for contestant, trained, computed in zip(contestants, whole, half, strict=True):
-            if len(trained) >= _FEW and sum(trained) + sum(computed) > _PATIENCE:
+            if len(computed) >= _FEW and sum(trained) + sum(computed) > _PATIENCE:
                 continue
-            trained.append(_seconds(contestant, contestant.train))
+            _seconds(contestant, contestant.work)
+            if contestant.trains:
+                trained.append(_seconds(contestant, contestant.train))
             computed.append(_seconds(contestant, contestant.forward_and_backward))
     return [
         Timing(
             name=contestant.name,
             batch=batch,
             steps=steps,
-            train=statistics.median(trained),
+            train=statistics.median(trained) if trained else None,
             forward_and_backward=statistics.median(computed),
-            first=max(0.0, first - statistics.median(trained)),
-            repetitions=len(trained),
+            first=max(0.0, first - statistics.median(trained or computed)),
+            repetitions=len(computed),
             note=note,
         )
         for contestant, trained, computed, (first, note) in zip(contestants, whole, half, starts, strict=True)
@@ -81,19 +88,17 @@ def compare(contestants: Sequence[Contestant], batch: int, steps: int, repeats: 
 
 
 def _first(contestant: Contestant) -> tuple[float, str]:
-    """Return what the first step took, and the first warning that came with it."""
+    """Return what the first turn took, and the first warning that came with it."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        taken = _seconds(contestant, contestant.train)
-        contestant.train()
+        taken = _seconds(contestant, contestant.work)
+        contestant.work()
     notes = [str(warning.message) for warning in caught if issubclass(warning.category, RuntimeWarning)]
     return taken, notes[0] if notes else ""
 
 
 def _seconds(contestant: Contestant, work: Callable[[], None]) -> float:
-    on_gpu = contestant.parameters[0].is_cuda
     begun = time.perf_counter()
     work()
-    if on_gpu:
-        torch.cuda.synchronize()
+    contestant.wait()
     return time.perf_counter() - begun

@@ -18,7 +18,7 @@ from ntm_toolkit.spec.errors import Problem, SpecError, ToolkitError
 
 if TYPE_CHECKING:
     from ntm_toolkit.spec.experiment import ExperimentSpec
-    from ntm_toolkit.training.evaluation import Row
+    from ntm_toolkit.training.rows import Row
     from ntm_toolkit.training.run_folder import RunFolder
 
 CHANGEABLE = ("evaluation", "device", "dtype", "runtime")
@@ -107,13 +107,14 @@ def _refuse_changes_of_what_was_trained(overrides: Sequence[str], axes: Sequence
 def _measure(spec: ExperimentSpec, run: Path) -> list[Row]:
     from ntm_toolkit.building import DTYPES
     from ntm_toolkit.cli.trained import trained_model
+    from ntm_toolkit.training.environment import threads
     from ntm_toolkit.training.evaluation import evaluate
     from ntm_toolkit.training.stopping import check_measurable
 
-    task, model = spec.task.build(), trained_model(spec, run)
-    check_measurable(spec, task)
     batches = len(spec.evaluation.settings) * math.ceil(spec.evaluation.sequences / spec.evaluation.batch)
-    with _counting(batches) as advance:
+    with threads(spec.threads), _counting(batches) as advance:
+        task, model = spec.task.build(), trained_model(spec, run)
+        check_measurable(spec, task)
         return evaluate(model, task, spec.evaluation, device=spec.device, dtype=DTYPES[spec.dtype], between=advance)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ntm_toolkit.cli.output import number, print_table
 
 if TYPE_CHECKING:
-    from ntm_toolkit.training.evaluation import Row
+    from ntm_toolkit.training.rows import Row
 
 
 def print_evaluation(rows: Sequence[Row]) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from ntm_toolkit.training.plain_data import finite
+
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> None:
     """Print a table on standard output; where that is no terminal, without colour and without cutting anything.
@@ -36,17 +38,6 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], right: S
 def print_json(data: Any) -> None:
     """Print a value as JSON on standard output; what is not finite becomes null, as JSON has no word for it."""
     click.echo(json.dumps(finite(data), indent=2, ensure_ascii=False))
-
-
-def finite(data: Any) -> Any:
-    """Return plain data with null in place of numbers that are not finite."""
-    if isinstance(data, float):
-        return data if data == data and abs(data) != float("inf") else None
-    if isinstance(data, dict):
-        return {key: finite(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [finite(value) for value in data]
-    return data
 
 
 def number(value: float | None) -> str:

@@ -15,7 +15,7 @@ from rich.text import Text
 from ntm_toolkit.cli.output import number
 
 if TYPE_CHECKING:
-    from ntm_toolkit.training.evaluation import Row
+    from ntm_toolkit.training.rows import Row
 
 
 class Bar:

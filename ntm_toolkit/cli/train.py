@@ -5,20 +5,21 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ntm_toolkit.cli import exits
-from ntm_toolkit.cli.output import count, print_json
+from ntm_toolkit.cli.output import count, print_json, print_table
 from ntm_toolkit.cli.session import Session, plugin_options, session_of
 
 if TYPE_CHECKING:
     from ntm_toolkit.spec.experiment import ExperimentSpec
     from ntm_toolkit.training.outcome import Outcome
+    from ntm_toolkit.training.profile import Profile
     from ntm_toolkit.training.progress import Progress
 
 RUNS = Path("runs")
@@ -53,6 +54,7 @@ FIGURE = "figure.png"
 )
 @click.option("--inexact", is_flag=True, help="Go on even where something changed that can change the result's bits.")
 @click.option("--require-solved", is_flag=True, help="Exit with code 3 unless the stop rules hold in the end.")
+@click.option("--profile", is_flag=True, help="Print where the training's time went.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 @plugin_options
 @click.pass_context
@@ -64,6 +66,7 @@ def command(
     resume: bool,
     inexact: bool,
     require_solved: bool,
+    profile: bool,
     as_json: bool,
 ) -> None:
     """Train the model that SPEC states, and evaluate it.
@@ -81,41 +84,56 @@ def command(
             f"--require-solved: {spec} has no stop rules under training.stop, so nothing in it says what solved is",
             context,
         )
-    folder = _folder(spec, experiment.training.seed, resume) if folder is None else folder
+    with ExitStack() as stack:
+        if folder is None:
+            folder = stack.enter_context(_folder(spec, experiment.training.seed, resume))
 
-    from ntm_toolkit.training.loop import train
+        from ntm_toolkit.training.loop import train
 
-    with closing(_progress()) as progress:
+        laps = _profile(experiment) if profile else None
+        progress = stack.enter_context(closing(_progress()))
         progress.message(f"run: {folder}")
-        outcome = train(experiment, folder, resume=resume, inexact=inexact, registry=registry, progress=progress)
+        outcome = train(
+            experiment, folder, resume=resume, inexact=inexact, registry=registry, progress=progress, laps=laps
+        )
     figure = _figure(experiment, folder) if outcome.evaluation else None
     if as_json:
         evaluation = [row.as_json() for row in outcome.evaluation]
-        print_json(
-            {**outcome.as_json(), "evaluation": evaluation, "folder": str(folder), "figure": figure and str(figure)}
-        )
+        answer = {"evaluation": evaluation, "folder": str(folder), "figure": figure and str(figure)}
+        print_json({**outcome.as_json(), **answer, **({"profile": laps.as_json()} if laps else {})})
     else:
         _print_outcome(outcome, bool(experiment.training.stop), folder, figure)
+        if laps:
+            _print_profile(laps)
     if outcome.stopped_because == "interrupted":
         click.echo(f"go on with: {_resume_command(spec, overrides, folder, session)}", err=True)
     context.exit(_exit_code(outcome, require_solved))
 
 
-def _folder(spec: str, seed: int, resume: bool) -> Path:
-    """Return the folder of a new run, made at once so that no other process takes it; or the last one, to resume it."""
+@contextmanager
+def _folder(spec: str, seed: int, resume: bool) -> Iterator[Path]:
+    """Give the folder of a new run, made at once so that no other process takes it; or the last one, to resume it.
+
+    One that an error leaves empty is removed.
+    """
     stem = f"{Path(spec).stem}-{seed}"
     taken = [int(path.name.rpartition("-")[2]) for path in RUNS.glob(f"{stem}-*") if _is_numbered(path, stem)]
     if resume and taken:
-        return RUNS / f"{stem}-{max(taken)}"
+        yield RUNS / f"{stem}-{max(taken)}"
+        return
     number = max(taken, default=0) + 1
     while True:
         folder = RUNS / f"{stem}-{number}"
         try:
             folder.mkdir(parents=True)
+            break
         except FileExistsError:
             number += 1
-        else:
-            return folder
+    try:
+        yield folder
+    finally:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _is_numbered(path: Path, stem: str) -> bool:
@@ -130,6 +148,14 @@ def _progress() -> Progress:
     from ntm_toolkit.training.progress import PlainLines
 
     return PlainLines(sys.stderr)
+
+
+def _profile(spec: ExperimentSpec) -> Profile:
+    import torch
+
+    from ntm_toolkit.training.profile import Profile
+
+    return Profile(torch.cuda.synchronize if torch.device(spec.device).type == "cuda" else None)
 
 
 def _figure(spec: ExperimentSpec, folder: Path) -> Path | None:
@@ -159,6 +185,20 @@ def _print_outcome(outcome: Outcome, has_rules: bool, folder: Path, figure: Path
         click.echo(f"figure: {figure}")
     if outcome.evaluation:
         click.echo(f"evaluate it at other settings: ntm eval {folder} -o evaluation.sequences=1000")
+
+
+def _print_profile(profile: Profile) -> None:
+    rows = [
+        (share.part, f"{share.median * 1e3:.3f}", f"{share.times:,}", f"{share.total:.2f}", f"{share.share:.1%}")
+        for share in profile.shares
+    ]
+    headings = ["part", "ms each (median)", "times", "seconds", "share"]
+    click.echo()
+    print_table(headings, rows, right=headings[1:])
+    click.echo(
+        f"an update: {profile.update * 1e3:.3f} ms, {profile.beside_the_model:.1%} of it beside the forward and "
+        "backward pass (medians)"
+    )
 
 
 def _said(outcome: Outcome, has_rules: bool) -> str:

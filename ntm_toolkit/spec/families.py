@@ -6,7 +6,7 @@ Spec classes are torch-free: they declare; `build` imports torch and makes the m
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator
 from pydantic import Field as PydanticField
@@ -60,6 +60,12 @@ class StageSpec(NamedPartSpec):
     """One step of addressing: it takes a weighting and gives a weighting."""
 
     family = "stage"
+
+    neutralized: bool = PydanticField(
+        default=False,
+        description="Whether it lets the weighting through as it is, with all its parameters and fields: for ablations "
+        "of stages that have a neutral setting.",
+    )
 
     @property
     def sums_to_less(self) -> bool:
@@ -239,6 +245,10 @@ class TaskSpec(PartSpec):
         """Return the axes along which evaluation can set the episodes' size, each with what it means."""
         return {}
 
+    def metrics(self) -> Sequence[str] | None:
+        """Return the names of its metrics, for `ntm validate`; None leaves them to be found out before training."""
+        return None
+
     def build(self) -> parts.Task:
         """Return the generator."""
         raise NotImplementedError
@@ -248,6 +258,11 @@ class OptimizerSpec(PartSpec):
     """How gradients change parameters."""
 
     family = "optimizer"
+    elementwise: ClassVar[bool] = False
+    """Whether it changes each number by the gradients of this number alone.
+
+    It is then given all parameters as one vector, which takes a fraction of the time.
+    """
 
     def scalars(self, sequences: int) -> Mapping[str, Any]:
         """Return what every param group of the optimiser is set to before an update, by torch's name.

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
 import torch
 
 from ntm_toolkit.parts import Episodes
 from ntm_toolkit.tasks.bits import BitTask
 from ntm_toolkit.tasks.specs import CopySpec
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 
 class Copy(BitTask):
@@ -22,39 +28,50 @@ class Copy(BitTask):
             ValueError: an axis other than `length`, or a length below 1.
         """
         spec = self.spec
-        count = _lengths(spec, stream, batch, **axes)
-        longest = int(count.max())
+        lengths = _lengths(spec, stream, batch, **axes)
+        longest = max(lengths)
+        # As many random bits for every episode: the stream must not depend on how they are laid out.
         bits = torch.randint(0, 2, (longest, batch, spec.bits), generator=stream).to(torch.get_default_dtype())
-        place = torch.arange(longest)[:, None]
-        bits = bits * (place < count)[..., None]
-        first = int(spec.start_flag)
-        total = 2 * longest + 1 + first + int(spec.end_marker)
+        first, marker = int(spec.start_flag), int(spec.end_marker)
+        total = first + 2 * longest + 1 + marker
         inputs, outputs = spec.sizes()
-        step, each = torch.arange(total)[:, None], torch.arange(batch)
-        seen = torch.zeros(total, batch, inputs)
-        wanted = torch.zeros(total, batch, outputs)
-        seen[first : first + longest, :, : spec.bits] = bits
-        seen[first + count, each, spec.bits] = 1
-        if spec.start_flag:
-            seen[0, :, spec.bits + 1] = 1
-        answer = step - (first + count + 1)
-        answering = (answer >= 0) & (answer < count)
-        source = answer.clamp(0, longest - 1)
-        wanted[..., : spec.bits] = bits.gather(0, source[..., None].expand(-1, -1, spec.bits)) * answering[..., None]
-        ends = first + 2 * count + 1 + int(spec.end_marker)
+        seen, wanted = torch.zeros(total, batch, inputs), torch.zeros(total, batch, outputs)
+        mask = torch.zeros(total, batch, dtype=torch.bool)
+        _fill(spec, lengths, bits.numpy(), seen.numpy(), wanted.numpy(), mask.numpy())
+        ends = torch.tensor([first + 2 * length + 1 + marker for length in lengths]) if min(lengths) < longest else None
+        return Episodes(seen, wanted, mask, ends)
+
+
+def _fill(spec: CopySpec, lengths: Sequence[int], bits: Array, seen: Array, wanted: Array, mask: Array) -> None:
+    """Write the episodes into zeros: NumPy fills a few numbers at a time in a fraction of the time that torch takes."""
+    first = int(spec.start_flag)
+    if spec.start_flag:
+        seen[0, :, spec.bits + 1] = 1
+    for episodes, length in _alike(lengths):
+        delimiter = first + length
+        end = delimiter + 1 + length
+        seen[first:delimiter, episodes, : spec.bits] = bits[:length, episodes]
+        seen[delimiter, episodes, spec.bits] = 1
+        wanted[delimiter + 1 : end, episodes, : spec.bits] = bits[:length, episodes]
         if spec.end_marker:
-            wanted[ends - 1, each, spec.bits] = 1
-        mask = (answer >= 0) & (step < ends)
-        ragged = bool((ends != total).any())
-        return Episodes(seen, wanted, mask, ends if ragged else None)
+            wanted[end, episodes, spec.bits] = 1
+        mask[delimiter + 1 : end + spec.end_marker, episodes] = True
 
 
-def _lengths(spec: CopySpec, stream: torch.Generator, batch: int, **axes: int) -> torch.Tensor:
+def _lengths(spec: CopySpec, stream: torch.Generator, batch: int, **axes: int) -> list[int]:
     unknown = sorted(set(axes) - set(spec.axes()))
     if unknown:
         raise ValueError(f"copy has no axis '{unknown[0]}'; it has {', '.join(spec.axes())}")
     if "length" in axes:
         if axes["length"] < 1:
             raise ValueError(f"a length is at least 1; got {axes['length']}")
-        return torch.full((batch,), axes["length"])
-    return torch.randint(spec.length.min, spec.length.max + 1, (batch,), generator=stream)
+        return [axes["length"]] * batch
+    lengths: list[int] = torch.randint(spec.length.min, spec.length.max + 1, (batch,), generator=stream).tolist()
+    return lengths
+
+
+def _alike(lengths: Sequence[int]) -> list[tuple[slice, int]]:
+    """Return episodes that have a length in common, with it."""
+    if min(lengths) == max(lengths):
+        return [(slice(None), lengths[0])]
+    return [(slice(number, number + 1), length) for number, length in enumerate(lengths)]

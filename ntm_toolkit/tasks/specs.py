@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from ntm_toolkit import parts
 
 
+BIT_METRICS = ("bits_per_sequence", "bit_errors", "exact")
+"""What is measured of a task whose targets are independent bits."""
+
+
 class Range(StrictModel):
     """Whole numbers from `min` to `max`, both included, drawn with equal probability."""
 
@@ -60,6 +64,10 @@ class CopySpec(TaskSpec):
     def axes(self) -> Mapping[str, str]:
         """It generalises in length."""
         return {"length": "vectors in an episode"}
+
+    def metrics(self) -> Sequence[str]:
+        """Those of tasks on bits."""
+        return BIT_METRICS
 
     def build(self) -> parts.Task:
         """Return the generator."""

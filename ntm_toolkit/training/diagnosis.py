@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Literal
@@ -177,11 +178,9 @@ def _first_step(values: Tensor) -> int:
     return int(torch.isfinite(values).flatten(1).all(1).logical_not().nonzero()[0])
 
 
-def all_finite(tensors: Iterator[Tensor]) -> bool:
+def all_finite(tensors: Iterable[Tensor]) -> bool:
     """Return whether every element of some tensors is finite, in few operations."""
-    floating = [tensor.detach() for tensor in tensors if tensor.is_floating_point() and tensor.numel()]
-    if not floating:
-        return True
-    # The largest magnitude, unlike the Euclidean norm, does not overflow.
-    largest = torch.stack(torch._foreach_norm(floating, ord=float("inf")))
-    return bool(torch.isfinite(largest).all())
+    with torch.no_grad():
+        floating = [tensor.reshape(-1) for tensor in tensors if tensor.is_floating_point()]
+        # A sum that is finite is one of finite numbers; one that is not may have overflowed.
+        return not floating or math.isfinite(float(torch.cat(floating).sum())) or not any(map(_broken, floating))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -41,6 +42,18 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         for key, words in COMPARED.items()
         if then.get(key) != now.get(key)
     ]
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """Let torch use that many CPU threads inside this block; as many as it chooses with None."""
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _device_name(device: torch.device) -> str:

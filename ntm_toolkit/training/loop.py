@@ -18,12 +18,14 @@ from ntm_toolkit.plugins import Registry
 from ntm_toolkit.spec.errors import ToolkitError
 from ntm_toolkit.spec.experiment import ExperimentSpec
 from ntm_toolkit.training.diagnosis import diagnose
-from ntm_toolkit.training.environment import environment
-from ntm_toolkit.training.evaluation import Row, evaluate
+from ntm_toolkit.training.environment import environment, threads
+from ntm_toolkit.training.evaluation import evaluate
 from ntm_toolkit.training.interruption import GivenUpError, Interruption
 from ntm_toolkit.training.outcome import Measured, Outcome, StopReason
+from ntm_toolkit.training.profile import Laps, Part, Unmeasured
 from ntm_toolkit.training.progress import Progress, Silent
 from ntm_toolkit.training.resumption import Start, prepare
+from ntm_toolkit.training.rows import Row
 from ntm_toolkit.training.run_folder import METRICS, TIMINGS, RunFolder
 from ntm_toolkit.training.stopping import StopRules, check_measurable
 from ntm_toolkit.training.trainer import Trainer
@@ -40,6 +42,7 @@ def train(
     inexact: bool = False,
     registry: Registry | None = None,
     progress: Progress | None = None,
+    laps: Laps | None = None,
 ) -> Outcome:
     """Train an experiment's model until its stop rules hold, its budget is used up, or it is interrupted.
 
@@ -53,6 +56,7 @@ def train(
         inexact: go on even where something differs that can change the result's bits.
         registry: the plugins that the spec was loaded with; the built-in and installed ones unless given.
         progress: who watches.
+        laps: who is told where the time goes, such as a `Profile`.
 
     Raises:
         ToolkitError: the device, runtime or a metric is not there; the folder holds another run, or one that is being
@@ -63,10 +67,12 @@ def train(
         stack.callback(progress.close)
         check_device(torch.device(spec.device))
         interruption = stack.enter_context(Interruption())
-        stack.enter_context(_threads(spec.threads))
+        stack.enter_context(threads(spec.threads))
         stack.enter_context(_determinism(torch.device(spec.device)))
         stack.enter_context(_random_numbers_of_its_own(spec))
         choice = runtime_of(spec)
+        task = spec.task.build()
+        check_measurable(spec, task)
         start = Start()
         run: RunFolder | None = None
         if folder is not None:
@@ -79,12 +85,12 @@ def train(
         if start.outcome is not None:
             return start.outcome
         progress.message(f"runtime: {choice.kind} ({choice.reason})")
-        trainer = Trainer(spec, build(spec))
-        check_measurable(spec, trainer.task)
+        laps = laps or Unmeasured()
+        trainer = Trainer(spec, build(spec), task, laps)
         sinks = _sinks(spec, run)
         for sink in sinks:
             stack.callback(sink.close)
-        return _Session(spec, trainer, run, sinks, start, progress, interruption).run()
+        return _Session(spec, trainer, run, sinks, start, progress, interruption, laps).run()
 
 
 class _Session:
@@ -99,9 +105,10 @@ class _Session:
         start: Start,
         progress: Progress,
         interruption: Interruption,
+        laps: Laps,
     ) -> None:
         self._spec, self._trainer, self._folder, self._sinks = spec, trainer, run, sinks
-        self._progress, self._interruption = progress, interruption
+        self._progress, self._interruption, self._laps = progress, interruption, laps
         self._plain_spec = start.spec
         self._rules = StopRules(spec)
         self._measured, self._solved = Measured(), False
@@ -117,6 +124,7 @@ class _Session:
         """Train, evaluate and return the outcome."""
         training, trainer = self._spec.training, self._trainer
         self._progress.start(training.sequences, trainer.sequences)
+        self._laps.lap(Part.OTHER)
         while not self._solved and trainer.sequences < training.sequences:
             if self._interruption.requested:
                 return self._interrupted()
@@ -132,12 +140,13 @@ class _Session:
             rows = self._evaluate()
         except GivenUpError:
             return self._interrupted()
+        self._laps.lap(Part.EVALUATION)
         if self._folder is not None:
             self._folder.write_evaluation(rows)
         return self._ended("solved" if self._solved else "budget", rows)
 
     def _after(self, before: int) -> None:
-        training, sequences = self._spec.training, self._trainer.sequences
+        training, sequences, lap = self._spec.training, self._trainer.sequences, self._laps.lap
 
         def due(every: int) -> bool:
             return sequences // every > before // every
@@ -146,10 +155,16 @@ class _Session:
             self._log()
         elif self._clock.shown_ago() >= _SHOWN_EVERY:
             self._progress.update(sequences, self._clock.rate(sequences), self._measured.metrics)
+        lap(Part.LOGGING)
         if due(training.evaluate_every):
-            self._validate()
+            with self._clock.paused():
+                self._validate()
+            lap(Part.EVALUATION)
         if due(training.checkpoint_every) or self._solved or sequences == training.sequences:
-            self._checkpoint()
+            with self._clock.paused():
+                self._checkpoint()
+            lap(Part.CHECKPOINT)
+        lap(Part.OTHER)
 
     def _log(self) -> None:
         metrics = self._trainer.averages.take()
@@ -223,7 +238,7 @@ class _Session:
 
     def _not_finite(self) -> Outcome:
         trainer = self._trainer
-        trainer.optimizer.zero_grad(set_to_none=True)
+        trainer.descent.clear()
         self._checkpoint()
         finding = diagnose(trainer.model, trainer.task, trainer.episodes(), trainer.noise)
         message = (
@@ -260,7 +275,7 @@ class _Session:
 
 
 class _Clock:
-    """Seconds of training over all sessions, and sequences per second lately."""
+    """Seconds of training over all sessions, and sequences per second lately, but for pauses between updates."""
 
     def __init__(self, seconds: float, sequences: int, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
@@ -274,6 +289,14 @@ class _Clock:
 
     def shown_ago(self) -> float:
         return self._now() - self._shown
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave what is done in this block, such as an evaluation, out of the rate."""
+        begun = self._now()
+        yield
+        now = self._now()
+        self._marks = [(min(at + now - begun, now), sequences) for at, sequences in self._marks]
 
     def rate(self, sequences: int) -> float:
         """Return the sequences per second over about the last five seconds, and take note of these."""
@@ -307,17 +330,6 @@ def _sinks(spec: ExperimentSpec, run: RunFolder | None) -> list[Sink]:
     if run is None:
         raise ToolkitError("training.sinks: a run that is kept in no folder has no place for sinks; give a folder")
     return [sink.build(run.path) for sink in spec.training.sinks]
-
-
-@contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    if count is not None:
-        torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager

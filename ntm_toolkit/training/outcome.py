@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ntm_toolkit.training.evaluation import Row
+from ntm_toolkit.training.plain_data import numbers
+from ntm_toolkit.training.rows import Row
 
 StopReason = Literal["solved", "budget", "interrupted", "non-finite"]
 
@@ -65,7 +66,8 @@ class Outcome:
     @classmethod
     def from_json(cls, data: Mapping[str, Any], evaluation: list[Row], folder: Path | None = None) -> Outcome:
         """Return the outcome that `as_json` wrote."""
-        fields = {**data, "validation": [Row.from_json(row) for row in data["validation"]]}
+        rows = [Row.from_json(row) for row in data["validation"]]
+        fields = {**data, "metrics": numbers(data["metrics"]), "validation": rows}
         return cls(**fields, evaluation=evaluation, folder=folder)
 
 

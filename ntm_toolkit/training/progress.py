@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TextIO
 
-from ntm_toolkit.training.evaluation import Row
+from ntm_toolkit.training.rows import Row
 
 
 class Progress(Protocol):

@@ -8,7 +8,7 @@
     evaluation.json   what was reached on held-out sequences
     outcome.json      how training ended
 
-While a process trains a run it holds a lock on the folder.
+In JSON, null stands for a number that is not finite. While a process trains a run it holds a lock on the folder.
 """
 
 from __future__ import annotations
@@ -20,17 +20,19 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 import yaml
-from torch import Tensor
 
 from ntm_toolkit.plugins import Registry, parts_of
 from ntm_toolkit.spec.errors import ToolkitError
 from ntm_toolkit.spec.experiment import ExperimentSpec
-from ntm_toolkit.training import checkpoint
 from ntm_toolkit.training.atomic import WRITING, reporting, sync_folder, write_file
-from ntm_toolkit.training.evaluation import Row
+from ntm_toolkit.training.plain_data import finite
+from ntm_toolkit.training.rows import Row
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 if sys.platform != "win32":  # Windows has no such locks: two processes that train one run go unnoticed there
     import fcntl
@@ -211,7 +213,7 @@ class RunFolder:
         """
         with reporting("write to it", self.path / name):
             stream = self._stream(name)
-            stream.write(json.dumps(line).encode() + b"\n")
+            stream.write(json.dumps(finite(line), allow_nan=False).encode() + b"\n")
             stream.flush()
 
     def lengths(self) -> dict[str, int]:
@@ -264,6 +266,8 @@ class RunFolder:
         keep: int,
     ) -> None:
         """Write a checkpoint, then remove all but the newest `keep`."""
+        from ntm_toolkit.training import checkpoint  # so that runs are listed without torch
+
         checkpoint.save(self.checkpoints, sequences, weights, training, spec)
         checkpoint.prune(self.checkpoints, keep)
 
@@ -295,7 +299,7 @@ class RunFolder:
         return self._streams[name]
 
     def _write_json(self, name: str, data: Any) -> None:
-        write_file(self.path / name, json.dumps(data, indent=2, allow_nan=True) + "\n")
+        write_file(self.path / name, json.dumps(finite(data), indent=2, allow_nan=False) + "\n")
 
     def _read_json(self, name: str) -> Any:
         path = self.path / name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, model_validator
 from pydantic import Field as PydanticField
@@ -51,6 +51,8 @@ def _alike(name: str, schedule: Schedule) -> None:
 class AdamSpec(OptimizerSpec):
     """p <- p - lr m^ / (sqrt(v^) + epsilon), with bias-corrected averages m of g and v of g^2 (Kingma & Ba 2015)."""
 
+    elementwise: ClassVar[bool] = True
+
     kind: Literal["adam"] = "adam"
     learning_rate: NotNegative = PydanticField(default=_constant(1e-3), description="The size of a step.")
     beta1: Fraction = PydanticField(default=_constant(0.9), description="Decay of the average of gradients.")
@@ -75,7 +77,7 @@ class AdamSpec(OptimizerSpec):
         """Return torch's Adam."""
         from torch.optim import Adam
 
-        return Adam(parameters, foreach=True, **self.scalars(0))
+        return Adam(parameters, fused=True, **self.scalars(0))
 
 
 class RMSpropSpec(OptimizerSpec):
@@ -84,6 +86,8 @@ class RMSpropSpec(OptimizerSpec):
     With `centered`, v is the variance of the gradient rather than the average of its square. Graves's own form, with
     the damping under the root, is `graves-rmsprop`.
     """
+
+    elementwise: ClassVar[bool] = True
 
     kind: Literal["rmsprop"] = "rmsprop"
     learning_rate: NotNegative = PydanticField(default=_constant(1e-4), description="The size of a step.")
@@ -120,6 +124,8 @@ class RMSpropSpec(OptimizerSpec):
 class SGDSpec(OptimizerSpec):
     """d <- momentum d + g; p <- p - lr d. With `nesterov`, p <- p - lr (g + momentum d)."""
 
+    elementwise: ClassVar[bool] = True
+
     kind: Literal["sgd"] = "sgd"
     learning_rate: NotNegative = PydanticField(default=_constant(1e-2), description="The size of a step.")
     momentum: Fraction = PydanticField(default=_constant(0.9), description="How much of the last step is taken again.")
@@ -147,7 +153,7 @@ class SGDSpec(OptimizerSpec):
         """Return torch's SGD."""
         from torch.optim import SGD
 
-        return SGD(parameters, nesterov=self.nesterov, foreach=True, **self.scalars(0))
+        return SGD(parameters, nesterov=self.nesterov, fused=True, **self.scalars(0))
 
 
 class GravesRMSpropSpec(OptimizerSpec):
@@ -158,6 +164,8 @@ class GravesRMSpropSpec(OptimizerSpec):
     d <- momentum d - lr g / sqrt(n - m^2 + damping)
     p <- p + d
     """
+
+    elementwise: ClassVar[bool] = True
 
     kind: Literal["graves-rmsprop"] = "graves-rmsprop"
     learning_rate: NotNegative = PydanticField(default=_constant(1e-4), description="The size of a step.")

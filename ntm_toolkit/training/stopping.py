@@ -9,7 +9,8 @@ import torch
 from ntm_toolkit.parts import Task
 from ntm_toolkit.spec.errors import Problem, SpecError
 from ntm_toolkit.spec.experiment import EvaluationSpec, ExperimentSpec, StopRule
-from ntm_toolkit.training.evaluation import Row, evaluate
+from ntm_toolkit.training.evaluation import evaluate
+from ntm_toolkit.training.rows import Row
 from ntm_toolkit.training.trainer import Trainer
 
 _Setting = tuple[tuple[tuple[str, int], ...], int]
@@ -17,6 +18,9 @@ _Setting = tuple[tuple[tuple[str, int], ...], int]
 
 class StopRules:
     """The stop rules of an experiment, each setting of which is measured once for all rules about it.
+
+    Settings are measured in the order of the rules, up to the first at which a rule does not hold: long before a model
+    is solved, measuring all of them would take longer than training.
 
     Without rules, sequences as in training are measured all the same, for the record; then nothing counts as solved.
     """
@@ -31,9 +35,10 @@ class StopRules:
         return bool(self._rules)
 
     def measure(self, trainer: Trainer) -> list[Row]:
-        """Return what the model reaches at each setting that a rule is about, on the validation stream."""
-        rows = []
-        for axes, sequences in self._settings:
+        """Return what the model reaches at the settings that rules are about, on the validation stream."""
+        rows: list[Row] = []
+        for setting in self._settings:
+            axes, sequences = setting
             changes = {"settings": [dict(axes)], "sequences": sequences}
             evaluation: EvaluationSpec = self._evaluation.model_copy(update=changes)
             rows += evaluate(
@@ -44,14 +49,17 @@ class StopRules:
                 dtype=trainer.dtype,
                 stream="validation",
             )
+            if not self._met(setting, rows[-1]):
+                break
         return rows
 
     def hold(self, rows: Sequence[Row]) -> bool:
         """Return whether there are rules and all of them are met by what `measure` returned."""
-        found = dict(zip(self._settings, rows, strict=True))
-        return bool(self._rules) and all(
-            found[_setting(rule)].mean[rule.metric] <= rule.at_most for rule in self._rules
-        )
+        measured = zip(self._settings, rows, strict=False)
+        return bool(self) and len(rows) == len(self._settings) and all(self._met(*found) for found in measured)
+
+    def _met(self, setting: _Setting, row: Row) -> bool:
+        return all(row.mean[rule.metric] <= rule.at_most for rule in self._rules if _setting(rule) == setting)
 
 
 def check_measurable(spec: ExperimentSpec, task: Task) -> None:

@@ -9,42 +9,63 @@ import torch
 from torch import Tensor
 
 from ntm_toolkit.building import DTYPES
-from ntm_toolkit.parts import Episodes, NoiseKey, SequenceModel, derived_seed
+from ntm_toolkit.parts import Episodes, NoiseKey, SequenceModel, Task, derived_seed
 from ntm_toolkit.spec.errors import ToolkitError
 from ntm_toolkit.spec.experiment import ExperimentSpec
+from ntm_toolkit.training.descent import Descent
 from ntm_toolkit.training.diagnosis import all_finite
+from ntm_toolkit.training.profile import Laps, Part, Unmeasured
+
+_WAITING = 64
+"""Updates whose metrics wait to be read back together."""
 
 
 class Averages:
-    """Means of metrics over the sequences since the last `take`, added up on the device and read back only then."""
+    """Means of metrics over the sequences since the last `take`, left on the device and read back now and then."""
 
     def __init__(self) -> None:
-        self._sums: dict[str, Tensor] = {}
+        self._sums: dict[str, float] = {}
         self._sequences = 0
+        self._waiting: list[tuple[Mapping[str, Tensor], int]] = []
 
     def add(self, metrics: Mapping[str, Tensor], sequences: int) -> None:
-        """Add metrics per sequence, (batch,), or of the whole batch, ()."""
-        for name, values in metrics.items():
-            # MPS has no float64.
-            values = values.detach().to(torch.float32 if values.device.type == "mps" else torch.float64)
-            total = values * sequences if values.dim() == 0 else values.sum()
-            self._sums[name] = self._sums[name] + total if name in self._sums else total
-        self._sequences += sequences
+        """Add metrics per sequence, (batch,), or of the whole batch, (), without gradients."""
+        self._waiting.append((metrics, sequences))
+        if len(self._waiting) >= _WAITING:
+            self._read_back()
 
     def take(self) -> dict[str, float]:
         """Return the means, and begin anew; empty where nothing was added."""
-        means = {name: float(total) / self._sequences for name, total in self._sums.items()}
+        self._read_back()
+        means = {name: total / self._sequences for name, total in self._sums.items()}
         self._sums, self._sequences = {}, 0
         return means
 
     def state_dict(self) -> dict[str, Any]:
         """Return what `load_state_dict` takes."""
-        return {"sums": {name: total.cpu() for name, total in self._sums.items()}, "sequences": self._sequences}
+        self._read_back()
+        sums = {name: torch.tensor(total, dtype=torch.float64) for name, total in self._sums.items()}
+        return {"sums": sums, "sequences": self._sequences}
 
-    def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` returned."""
-        self._sums = {name: total.to(device) for name, total in state["sums"].items()}
-        self._sequences = state["sequences"]
+        self._sums = {name: float(total) for name, total in state["sums"].items()}
+        self._sequences, self._waiting = state["sequences"], []
+
+    def _read_back(self) -> None:
+        """Add up what waits, one number after another: sums must not depend on when this is done."""
+        waiting: dict[str, list[tuple[Tensor, int]]] = {}
+        for metrics, sequences in self._waiting:
+            self._sequences += sequences
+            for name, values in metrics.items():
+                waiting.setdefault(name, []).append((values, sequences))
+        self._waiting = []
+        for name, batches in waiting.items():
+            read = iter(torch.cat([values.reshape(-1) for values, _ in batches]).tolist())
+            total = self._sums.get(name, 0.0)
+            for values, sequences in batches:
+                total += next(read) * sequences if values.dim() == 0 else sum(next(read) for _ in range(len(values)))
+            self._sums[name] = total
 
 
 class Trainer:
@@ -55,16 +76,20 @@ class Trainer:
     Args:
         spec: the experiment.
         model: its model, on its device.
+        task: its task; built unless given.
+        laps: who is told of each part of an update.
     """
 
-    def __init__(self, spec: ExperimentSpec, model: SequenceModel) -> None:
-        self.spec, self.model = spec, model
+    def __init__(
+        self, spec: ExperimentSpec, model: SequenceModel, task: Task | None = None, laps: Laps | None = None
+    ) -> None:
+        self.spec, self.model, self._laps = spec, model, laps or Unmeasured()
         self.device, self.dtype = torch.device(spec.device), DTYPES[spec.dtype]
-        self.task = spec.task.build()
+        self.task = task or spec.task.build()
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         if not self.parameters:
             raise ToolkitError("model: there is nothing to train, for it has no parameter that takes gradients")
-        self.optimizer = spec.training.optimizer.build(self.parameters)
+        self.descent = Descent(self.parameters, spec.training.optimizer, spec.training.clip)
         self.updates = 0
         self.sequences = 0
         self.averages = Averages()
@@ -93,36 +118,31 @@ class Trainer:
             False where the loss, a gradient or the model's state was not finite: then nothing has been changed, and
             the next update is still the same one.
         """
+        lap = self._laps.lap
         episodes = self.episodes()
+        lap(Part.DATA)
         outputs, state = self.model(episodes.inputs, lengths=episodes.lengths, noise=self.noise)
+        lap(Part.FORWARD)
         loss = self.task.loss(outputs, episodes)
-        self.optimizer.zero_grad(set_to_none=True)
+        lap(Part.LOSS)
+        self.descent.clear()
         torch.autograd.backward(loss)
-        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
-        norm = _norm(gradients)
-        if not all_finite(iter((loss, norm, *state.values()))):
+        lap(Part.BACKWARD)
+        norm = self.descent.norm()
+        if not all_finite((loss, norm, *state.values())):
             return False
-        self._clip(gradients, norm)
-        scalars = self.spec.training.optimizer.scalars(self.sequences)
-        for group in self.optimizer.param_groups:
-            group.update(scalars)
-        self.optimizer.step()
+        self.descent.clip(norm)
+        lap(Part.CLIPPING)
+        self.descent.step(self.sequences)
+        lap(Part.OPTIMIZER)
         with torch.no_grad():
-            measured = {"loss": loss, "gradient_norm": norm, **self.task.metrics(outputs.detach(), episodes)}
-            count = episodes.inputs.shape[1]
-            self.averages.add(measured, count)
+            measured = self.task.metrics(outputs.detach(), episodes)
+        count = episodes.inputs.shape[1]
+        self.averages.add({"loss": loss.detach(), "gradient_norm": norm, **measured}, count)
         self.updates += 1
         self.sequences += count
+        lap(Part.METRICS)
         return True
-
-    def _clip(self, gradients: list[Tensor], norm: Tensor) -> None:
-        clip = self.spec.training.clip
-        if clip.value is not None:
-            torch._foreach_clamp_min_(gradients, -clip.value)
-            torch._foreach_clamp_max_(gradients, clip.value)
-            norm = _norm(gradients) if clip.norm is not None else norm
-        if clip.norm is not None:
-            torch._foreach_mul_(gradients, (clip.norm / (norm + 1e-6)).clamp(max=1.0))
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything but the weights, as plain data and tensors on the CPU."""
@@ -132,7 +152,7 @@ class Trainer:
         return {
             "updates": self.updates,
             "sequences": self.sequences,
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": self.descent.state_dict(),
             "averages": self.averages.state_dict(),
             "random": random,
         }
@@ -145,16 +165,11 @@ class Trainer:
         """
         try:
             self.model.load_state_dict(dict(weights))
-            self.optimizer.load_state_dict(state["optimizer"])
+            self.descent.load_state_dict(state["optimizer"])
         except (RuntimeError, ValueError, KeyError) as error:
             raise ToolkitError(f"the checkpoint is of another model or optimiser: {error}") from error
         self.updates, self.sequences = state["updates"], state["sequences"]
-        self.averages.load_state_dict(state["averages"], self.device)
+        self.averages.load_state_dict(state["averages"])
         torch.set_rng_state(state["random"]["cpu"])
         if self.device.type == "cuda" and "cuda" in state["random"]:
             torch.cuda.set_rng_state(state["random"]["cuda"], self.device)
-
-
-def _norm(tensors: list[Tensor]) -> Tensor:
-    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors)))
-    return norm

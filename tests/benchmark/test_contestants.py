@@ -8,13 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from ntm_toolkit.benchmark.contestants import by_pytorch_ntm, by_runtime, episodes_for
-from ntm_toolkit.benchmark.timing import compare
-from ntm_toolkit.experiments import load_spec
+from ntm_toolkit.benchmark.contestants import TorchContestant, by_pytorch_ntm, by_runtime, episodes_for
 from ntm_toolkit.spec.errors import ToolkitError
-from ntm_toolkit.spec.experiment import ExperimentSpec
 
-SMALL = ["model.memory.slots=6", "model.controller.size=5", "task.bits=2", "runtime=eager"]
+from .sizes import small
 
 STAND_IN = """\
 import torch
@@ -31,15 +28,11 @@ class EncapsulatedNTM(torch.nn.Module):
 """
 
 
-def small(*overrides: str) -> ExperimentSpec:
-    """The shipped copy experiment, much smaller."""
-    return load_spec("copy", [*SMALL, *overrides])
-
-
 def test_a_step_trains() -> None:
     """A training step changes the parameters; forward and backward alone change none."""
     spec = small()
     contestant = by_runtime(spec, "eager", episodes_for(spec, 3, 4))
+    assert isinstance(contestant, TorchContestant)
     before = [parameter.clone() for parameter in contestant.parameters]
     contestant.forward_and_backward()
     assert all(torch.equal(parameter, old) for parameter, old in zip(contestant.parameters, before, strict=True))
@@ -54,19 +47,6 @@ def test_the_batch_is_of_the_length_asked_for() -> None:
     assert episodes_for(small(), 3, None).inputs.shape[1] == 3
 
 
-def test_timings_are_of_each_contestant() -> None:
-    """They come in the order of the contestants, with their names, and no warning of theirs is lost."""
-    spec = small()
-    episodes = episodes_for(spec, 1, 2)
-    pair = [by_runtime(spec, "eager", episodes) for _ in range(2)]
-    pair[1].name = "again"
-    timings = compare(pair, 1, 5, repeats=2)
-    assert [(timing.name, timing.repetitions, timing.note) for timing in timings] == [
-        ("eager", 2, ""),
-        ("again", 2, ""),
-    ]
-
-
 def test_the_public_code_is_given_our_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The checkout's machine has the spec's controller, memory and heads, and trains on the same batch."""
     (tmp_path / "ntm").mkdir()
@@ -77,6 +57,7 @@ def test_the_public_code_is_given_our_sizes(tmp_path: Path, monkeypatch: pytest.
         spec = small()
         contestant = by_pytorch_ntm(spec, tmp_path, episodes_for(spec, 3, 4))
         contestant.train()
+        assert isinstance(contestant, TorchContestant)
         assert contestant.name == "pytorch-ntm"
         assert len(contestant.parameters) == 2
         assert sys.path == before

@@ -54,6 +54,7 @@ except SystemExit as end:
         ["schema"],
         ["validate", "tiny.yaml"],
         ["new", "--list"],
+        ["runs", "."],
     ],
 )
 def test_torch_stays_out_of_what_answers_at_once(ntm: Ntm, arguments: list[str]) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import torch
 
 from ntm_toolkit.cli import exits
+from ntm_toolkit.parts import Episodes
+from ntm_toolkit.tasks.bits import BitTask
 
 from .conftest import Ntm
 
@@ -26,6 +30,27 @@ def test_it_measures_at_other_settings(ntm: Ntm) -> None:
     result = ntm("eval", "here", *changes, "-o", "evaluation.sequences=3", "-o", "dtype=float64")
     assert result.exit_code == exits.OK, result.output
     assert [line.split("  ")[0] for line in result.stdout.splitlines()[1:]] == ["length 5", "as in training"]
+
+
+def test_it_uses_the_specs_threads(ntm: Ntm, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many CPU threads are used as the spec says, and as many as before afterwards."""
+    ntm("train", "tiny.yaml", "--run", "here")
+    seen = []
+    chance = BitTask.chance
+
+    def watched(self: BitTask, episodes: Episodes) -> Mapping[str, torch.Tensor]:
+        seen.append(torch.get_num_threads())
+        return chance(self, episodes)
+
+    monkeypatch.setattr(BitTask, "chance", watched)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert ntm("eval", "here").exit_code == exits.OK
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert set(seen) == {1}
 
 
 @pytest.mark.parametrize("change", ["training.seed=3", "model.memory.slots=9", "task.bits=3", "spec=1"])

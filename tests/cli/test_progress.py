@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from ntm_toolkit.cli.progress import Bar, duration
-from ntm_toolkit.training.evaluation import Row
+from ntm_toolkit.training.rows import Row
 
 
 def test_the_bar_shows_all_that_is_known() -> None:

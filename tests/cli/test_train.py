@@ -57,6 +57,18 @@ def test_json(ntm: Ntm) -> None:
     assert [row["axes"] for row in outcome["evaluation"]] == [{"length": 2}, {"length": 4}]
 
 
+def test_profile(ntm: Ntm) -> None:
+    """--profile says how long each part took, as a table or as JSON."""
+    table = ntm("train", "tiny.yaml", "--profile").stdout
+    lines = table.splitlines()
+    heading = next(place for place, line in enumerate(lines) if line.startswith("part"))
+    assert [line.split("  ")[0] for line in lines[heading + 1 : heading + 4]] == ["data generation", "forward", "loss"]
+    assert "an update: " in lines[-1]
+    profile = json.loads(ntm("train", "tiny.yaml", "--profile", "--json").stdout)["profile"]
+    assert profile["parts"][1]["part"] == "forward"
+    assert "profile" not in json.loads(ntm("train", "tiny.yaml", "--json").stdout)
+
+
 def test_mistakes_are_printed_before_anything_runs(ntm: Ntm) -> None:
     """A wrong spec or override is exit code 2, with its place, and makes no folder."""
     result = ntm("train", "tiny.yaml", "-o", "model.memory.slots=0", "-o", "training.seeed=1")
@@ -70,6 +82,7 @@ def test_what_cannot_be_done_is_one_line(ntm: Ntm) -> None:
     result = ntm("train", "tiny.yaml", "-o", "device=cuda:99")
     assert result.exit_code == exits.FAILED
     assert "error: device: 'cuda:99' is not available" in result.stderr
+    assert not list(Path("runs").iterdir())
 
 
 def test_a_folder_that_holds_a_run_is_not_overwritten(ntm: Ntm) -> None:

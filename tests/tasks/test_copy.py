@@ -39,6 +39,18 @@ def length_of(episodes: Episodes, spec: CopySpec, which: int) -> int:
     return int(place) - spec.start_flag
 
 
+def test_the_stream_stays_as_it_is() -> None:
+    """The lengths of all episodes are drawn first, then as many vectors for each as the longest has."""
+    spec = CopySpec(bits=3, length=Range(min=1, max=9))
+    for batch in (1, 4):
+        generator = stream(5)
+        lengths = torch.randint(1, 10, (batch,), generator=generator)
+        bits = torch.randint(0, 2, (int(lengths.max()), batch, 3), generator=generator)
+        inputs = drawn(spec, batch, seed=5).inputs
+        for which, length in enumerate(lengths.tolist()):
+            assert torch.equal(inputs[:length, which, :3], bits[:length, which].float())
+
+
 @given(specs, batches, seeds)
 def test_each_episode_is_what_the_task_says(spec: CopySpec, batch: int, seed: int) -> None:
     """A flag, the vectors, the delimiter, then nothing; meanwhile nothing, then the same vectors, and a marker."""

@@ -47,7 +47,7 @@ def tiny_experiment(extra: StageSpec | None = None, **training: Any) -> Experime
         task=CopySpec(bits=4, length=Range(min=1, max=4)),
         training=TrainingSpec(**{**defaults, **training}),
         evaluation=EvaluationSpec(sequences=6, batch=4, settings=[{}, {"length": 6}]),
-        runtime="eager",
+        runtime="auto",
         threads=1,
     )
 

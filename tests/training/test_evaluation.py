@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from ntm_toolkit.parts import Episodes, NoiseKey, SequenceModel, State
 from ntm_toolkit.spec.experiment import EvaluationSpec
 from ntm_toolkit.tasks.bits import BitTask
-from ntm_toolkit.training.evaluation import Row, evaluate
+from ntm_toolkit.training.evaluation import evaluate
+from ntm_toolkit.training.rows import Row
 
 
 class Guesser(SequenceModel):

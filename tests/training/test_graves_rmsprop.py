@@ -96,6 +96,23 @@ def test_a_state_dict_goes_on_where_it_was() -> None:
     assert torch.equal(first, second)
 
 
+def test_any_layout_and_group_of_parameters_is_changed_alike() -> None:
+    """Neither memory layout nor the group, joined at first or later, makes a difference to a parameter's steps."""
+    values, gradient = torch.linspace(-1, 1, 6, dtype=torch.float64).reshape(2, 3), torch.arange(6.0).reshape(2, 3)
+    plain, late = torch.nn.Parameter(values.clone()), torch.nn.Parameter(values.clone())
+    turned = torch.nn.Parameter(values.t().contiguous().t())
+    assert not turned.is_contiguous()
+    optimizer = GravesRMSprop([plain, turned], lr=0.1)
+    optimizer.add_param_group({"params": [late], "lr": 0.1})
+    for _ in range(3):
+        for parameter in (plain, turned, late):
+            parameter.grad = gradient.double()
+        optimizer.step()
+    assert not torch.equal(plain, values)
+    torch.testing.assert_close(turned, plain, rtol=1e-14, atol=0)
+    torch.testing.assert_close(late, plain, rtol=1e-14, atol=0)
+
+
 @pytest.mark.parametrize("wrong", [{"lr": -1.0}, {"decay": 1.0}, {"momentum": -0.1}, {"damping": 0.0}])
 def test_a_scalar_outside_its_range_is_refused(wrong: dict[str, float]) -> None:
     """Each scalar's range is checked, and the message has the value."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
+import math
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -15,8 +17,9 @@ import torch
 
 from ntm_toolkit.spec.errors import SpecError, ToolkitError
 from ntm_toolkit.spec.experiment import ExperimentSpec, RuntimeOptions, StopRule
+from ntm_toolkit.tasks.bits import BitTask
 from ntm_toolkit.training import atomic
-from ntm_toolkit.training.loop import train
+from ntm_toolkit.training.loop import _Clock, train
 from ntm_toolkit.training.run_folder import METRICS, RunFolder
 from ntm_toolkit.training.specs import AdamSpec, CSVSpec
 
@@ -100,6 +103,8 @@ def test_it_stops_once_all_rules_hold(tiny: Tiny) -> None:
     solved = train(tiny(stop=[easy, easy.model_copy(update={"axes": axes})]))
     assert (solved.stopped_because, solved.solved, solved.sequences) == ("solved", True, 20)
     assert [row.axes for row in solved.validation] == [{}, axes]
+    unsolved = train(tiny(stop=[hard, easy]))
+    assert [row.axes for row in unsolved.validation] == [axes]  # what comes after it could change nothing
     unsolved = train(tiny(stop=[easy, hard]))
     assert (unsolved.stopped_because, unsolved.solved, unsolved.sequences) == ("budget", False, 40)
 
@@ -117,6 +122,7 @@ def test_what_the_task_cannot_measure_is_said_first(tiny: Tiny, tmp_path: Path) 
         train(tiny(stop=rules), tmp_path / "run")
     assert "training.stop.0.metric: the task has no metric 'biterrors'; it has bits_per_sequence" in str(raised.value)
     assert "training.stop.1.axes: " in str(raised.value)
+    assert not (tmp_path / "run").exists()
 
 
 def test_who_watches_is_told(tiny: Tiny, watcher: Any) -> None:
@@ -125,7 +131,7 @@ def test_who_watches_is_told(tiny: Tiny, watcher: Any) -> None:
     train(tiny(sequences=20), progress=watching)
     assert watching.calls[0] == "start 0/20"
     assert watching.calls[-2:] == ["evaluation", "close"]
-    assert "runtime: eager" in watching.messages[0]
+    assert f"runtime: {os.environ['NTM_RUNTIME']}" in watching.messages[0]
     failing = watcher()
     with pytest.raises(SpecError):
         train(tiny(stop=[StopRule(metric="none", at_most=0)]), progress=failing)
@@ -335,6 +341,39 @@ def test_sinks_need_a_folder(tiny: Tiny) -> None:
     """Without a folder there is no place for a sink, and that is said."""
     with pytest.raises(ToolkitError, match=r"training\.sinks"):
         train(tiny(sinks=[CSVSpec()]))
+
+
+def test_the_rate_is_that_of_training_alone() -> None:
+    """After a long evaluation the rate is still the sequences trained in a second of training."""
+    moment = [100.0]
+    clock = _Clock(0.0, 0, now=lambda: moment[0])
+    moment[0] = 102.0
+    assert clock.rate(10) == 5
+    with clock.paused():
+        moment[0] = 200.0
+    assert clock.rate(10) == 5
+    moment[0] = 201.0
+    assert clock.rate(20) == pytest.approx(20 / 3)
+    assert clock.seconds == 101
+
+
+def test_what_is_not_finite_is_null_in_files(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A metric that is not finite leaves JSON that every reader understands, and the run can be read again."""
+    metrics = BitTask.metrics
+
+    def broken(self: BitTask, outputs: Any, episodes: Any) -> Any:
+        return {**metrics(self, outputs, episodes), "exact": torch.full((outputs.shape[1],), torch.nan)}
+
+    monkeypatch.setattr(BitTask, "metrics", broken)
+    outcome = train(tiny(sequences=6), tmp_path / "run")
+    assert math.isnan(outcome.metrics["exact"])
+    run = RunFolder(tmp_path / "run")
+    for name in (METRICS, "outcome.json", "evaluation.json"):
+        assert "NaN" not in (run.path / name).read_text()
+    assert run.lines(METRICS)[0]["metrics"]["exact"] is None
+    again = train(tiny(sequences=6), tmp_path / "run", resume=True)
+    assert math.isnan(again.metrics["exact"])
+    assert math.isnan(again.evaluation[0].mean["exact"])
 
 
 @pytest.mark.slow

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 
-from ntm_toolkit.training.evaluation import Row
 from ntm_toolkit.training.progress import PlainLines
+from ntm_toolkit.training.rows import Row
 
 
 def test_lines_are_plain_and_few() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def test_a_run_says_where_its_parts_came_from(tiny: Tiny, tmp_path: Path) -> Non
     record = RunFolder(tmp_path / "run").record()
     assert record["parts"]["ntm-toolkit/sharpen"]["distribution"] == "ntm-toolkit"
     environment = record["sessions"][0]["environment"]
-    assert environment["runtime"] == "eager"
+    assert environment["runtime"] == os.environ["NTM_RUNTIME"]
     assert environment["threads"] == 1
     assert environment["device"] == "cpu"
 

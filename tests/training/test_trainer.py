@@ -25,13 +25,26 @@ def test_averages_are_means_over_sequences(batches: list[list[float]], cut: int)
     for index, batch in enumerate(batches):
         if index == cut:
             kept, averages = averages.state_dict(), Averages()
-            averages.load_state_dict(kept, torch.device("cpu"))
+            averages.load_state_dict(kept)
         values = torch.tensor(batch, dtype=torch.float64)
         averages.add({"each": values, "batch": values.mean()}, len(batch))
     values = [value for batch in batches for value in batch]
     expected = sum(values) / len(values)
     assert averages.take() == {"each": pytest.approx(expected, abs=1e-9), "batch": pytest.approx(expected, abs=1e-9)}
     assert averages.take() == {}
+
+
+def test_sums_do_not_depend_on_when_they_are_read_back() -> None:
+    """What is kept between updates is the same to the last bit, however often it was kept and taken up before."""
+    generator = torch.Generator().manual_seed(0)
+    often, once = Averages(), Averages()
+    for size in (1, 7, 3, 12, 1):
+        metrics = {"each": torch.randn(size, generator=generator), "batch": torch.randn((), generator=generator)}
+        for averages in (often, once):
+            averages.add(metrics, size)
+        kept, often = often.state_dict(), Averages()
+        often.load_state_dict(kept)
+    assert often.state_dict() == once.state_dict()
 
 
 def change(spec: ExperimentSpec) -> torch.Tensor:
@@ -63,7 +76,7 @@ def test_a_schedule_is_followed(tiny: Tiny) -> None:
     used = []
     for _ in range(4):
         trainer.update()
-        used.append(trainer.optimizer.param_groups[0]["lr"])
+        used.append(trainer.descent.optimizer.param_groups[0]["lr"])
     assert used == [0.0, 0.5, 1.0, 1.0]
 
 

@@ -1,0 +1,138 @@
+"""From gradients to changed parameters: clipping, and the optimiser's step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ntm_toolkit.spec.experiment import ClipSpec
+from ntm_toolkit.spec.families import OptimizerSpec
+from ntm_toolkit.training.vector import ParameterVector
+
+
+class Descent:
+    """Clips gradients and takes the optimiser's steps.
+
+    An elementwise optimiser is given the parameters as one vector, for each dtype and device. A parameter without a
+    gradient stays as it is, with its averages; a count of steps is one for all parameters of a vector.
+
+    Args:
+        parameters: what is trained, on its device; parameters of an elementwise optimiser become views of a vector.
+        optimizer: what is built for them.
+        clip: what is done to gradients first.
+
+    Attributes:
+        optimizer: the optimiser.
+    """
+
+    def __init__(self, parameters: Sequence[nn.Parameter], optimizer: OptimizerSpec, clip: ClipSpec) -> None:
+        self._parameters, self._spec, self._clip = list(parameters), optimizer, clip
+        self._places = _places(self._parameters) if optimizer.elementwise else []
+        self._vectors = [ParameterVector([self._parameters[place] for place in places]) for places in self._places]
+        self.optimizer = optimizer.build([vector.whole for vector in self._vectors] or self._parameters)
+        self._gradients: list[Tensor] = []
+
+    def clear(self) -> None:
+        """Forget the parameters' gradients."""
+        for parameter in self._parameters:
+            parameter.grad = None
+
+    def norm(self) -> Tensor:
+        """Take up the gradients that the parameters have now, and return the Euclidean norm of all together."""
+        self._gradients = [vector.take_gradients() for vector in self._vectors] or [
+            parameter.grad for parameter in self._parameters if parameter.grad is not None
+        ]
+        return _norm(self._gradients)
+
+    def clip(self, norm: Tensor) -> None:
+        """Clip these gradients.
+
+        Args:
+            norm: what `norm` returned.
+        """
+        clip, gradients = self._clip, self._gradients
+        if clip.value is not None:
+            torch._foreach_clamp_min_(gradients, -clip.value)
+            torch._foreach_clamp_max_(gradients, clip.value)
+            norm = _norm(gradients) if clip.norm is not None else norm
+        if clip.norm is not None and (scale := clip.norm / (float(norm) + 1e-6)) < 1:
+            torch._foreach_mul_(gradients, scale)
+
+    def step(self, sequences: int) -> None:
+        """Change the parameters by these gradients.
+
+        Args:
+            sequences: how many the model has been trained on, for schedules.
+        """
+        scalars = self._spec.scalars(sequences)
+        for group in self.optimizer.param_groups:
+            group.update(scalars)
+        with ExitStack() as stack:
+            for vector in self._vectors:
+                if vector.has_resting:
+                    stack.enter_context(vector.resting(self.optimizer.state[vector.whole]))
+            self.optimizer.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the optimiser's state as it would be for the parameters themselves, whatever the vectors are."""
+        return self._for_parameters(self.optimizer.state_dict()) if self._vectors else self.optimizer.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` returned.
+
+        Raises:
+            ValueError: it is of other parameters or another optimiser.
+        """
+        self.optimizer.load_state_dict(self._for_vectors(state) if self._vectors else dict(state))
+
+    def _for_parameters(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        by_parameter: dict[int, dict[str, Any]] = {}
+        for index, averages in state["state"].items():
+            vector, places = self._vectors[index], self._places[index]
+            by_parameter.update((place, {}) for place in places)
+            for name, value in averages.items():
+                parts = vector.split(value) if vector.is_laid_out(value) else [value] * len(places)
+                for place, part in zip(places, parts, strict=True):
+                    by_parameter[place][name] = part
+        groups = [
+            {**group, "params": [place for index in group["params"] for place in self._places[index]]}
+            for group in state["param_groups"]
+        ]
+        return {**state, "state": dict(sorted(by_parameter.items())), "param_groups": groups}
+
+    def _for_vectors(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        own = self._for_parameters(self.optimizer.state_dict())
+        groups = self.optimizer.state_dict()["param_groups"]
+        if [group["params"] for group in state["param_groups"]] != [group["params"] for group in own["param_groups"]]:
+            raise ValueError(f"it is of other parameters than these {len(self._parameters)}")
+        by_vector: dict[int, dict[str, Any]] = {}
+        for index, (vector, places) in enumerate(zip(self._vectors, self._places, strict=True)):
+            averages = [state["state"].get(place, {}) for place in places]
+            for name in dict.fromkeys(name for average in averages for name in average):
+                values = [average.get(name) for average in averages]
+                # A count of steps looks like the average of a parameter that is one number; torch goes by its name too.
+                of_each = vector.fits(values) and name != "step"
+                shared = next(value for value in values if value is not None)
+                by_vector.setdefault(index, {})[name] = vector.join(values) if of_each else shared
+        groups = [
+            {**saved, "params": group["params"]} for saved, group in zip(state["param_groups"], groups, strict=True)
+        ]
+        return {**state, "state": by_vector, "param_groups": groups}
+
+
+def _places(parameters: Sequence[nn.Parameter]) -> list[list[int]]:
+    """Return which parameters make a vector together."""
+    alike: dict[tuple[torch.device, torch.dtype], list[int]] = {}
+    for place, parameter in enumerate(parameters):
+        alike.setdefault((parameter.device, parameter.dtype), []).append(place)
+    return list(alike.values())
+
+
+def _norm(gradients: list[Tensor]) -> Tensor:
+    whole = gradients[0] if len(gradients) == 1 else torch.stack(torch._foreach_norm(gradients))
+    norm: Tensor = torch.linalg.vector_norm(whole)
+    return norm
