@@ -19,9 +19,13 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(PINS) $(BIN)/python -m pip
 WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 
+# Tests of what is the same whatever executes it.
+OF_ANY_RUNTIME := tests/test_building.py $(wildcard $(addprefix tests/,addressing heads controllers interface memory model \
+	testing trace training ablation))
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install copy test test-full lint types imports unit unit-full format docs-cli docs-spec wheel-check clean
+.PHONY: help install copy test test-full lint types imports unit unit-full test-fused format docs-cli docs-spec wheel-check clean
 
 help: ## say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -53,6 +57,11 @@ imports: $(INSTALLED) ## import-linter: who may import whom
 unit: $(INSTALLED) ## pytest, without the slow tests
 	$(PYTEST)
 
+# Compiled without optimisation, and kept: what is compiled once is there the next time.
+test-fused: $(INSTALLED) ## the tests of models and training, with the fused runtime in place of eager
+	NTM_RUNTIME=fused NTM_CXXFLAGS=-O0 NTM_CACHE=$(CURDIR)/build/test-cache $(PYTEST) \
+		--hypothesis-profile few $(OF_ANY_RUNTIME)
+
 unit-full: $(INSTALLED)
 	$(PYTEST) -m "" --hypothesis-profile full
 
@@ -63,7 +72,7 @@ format: $(INSTALLED) ## let ruff repair what it can
 docs-cli: $(INSTALLED) ## write docs/cli.md from the commands' --help
 	$(BIN)/python -m ntm_toolkit.cli.reference docs/cli.md
 
-docs-spec: $(INSTALLED) ## write the tables of fields in docs/spec.md from the models
+docs-spec: $(INSTALLED) ## write the tables of fields in docs/spec.md and docs/ablation.md from the models
 	$(BIN)/python docs/spec_tables.py
 
 wheel-check: $(INSTALLED) ## build the wheel, install it in an empty environment and use it there

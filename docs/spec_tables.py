@@ -1,6 +1,6 @@
-"""The tables of fields in spec.md, made from the models: `python docs/spec_tables.py` writes them.
+"""The tables of fields in spec.md and ablation.md, made from the models: `python docs/spec_tables.py` writes them.
 
-In the page a table stands between `<!-- fields: TrainingSpec -->`, or `<!-- parts: stage -->` for all built-in parts of
+In a page a table stands between `<!-- fields: TrainingSpec -->`, or `<!-- parts: stage -->` for all built-in parts of
 a family, and `<!-- end of fields -->`. A test checks that the page is what this script makes of it.
 """
 
@@ -14,6 +14,7 @@ from typing import Any, get_args
 from pydantic.fields import FieldInfo
 
 from ntm_toolkit import plugins
+from ntm_toolkit.ablation.specs import AblationSpec
 from ntm_toolkit.cli.part_page import as_yaml, field_page, summary
 from ntm_toolkit.spec import experiment
 from ntm_toolkit.spec.declarations import Activation
@@ -21,12 +22,13 @@ from ntm_toolkit.spec.families import FAMILIES
 from ntm_toolkit.spec.schedules import Schedule
 from ntm_toolkit.spec.strict import StrictModel
 
-PAGE = Path(__file__).parent / "spec.md"
+PAGES = [Path(__file__).parent / name for name in ("spec.md", "ablation.md")]
 _PLACE = re.compile(r"<!-- (fields|parts): (\w+) -->\n.*?<!-- end of fields -->\n", re.DOTALL)
 _ACTIVATIONS = " | ".join(get_args(Activation))
 _MODELS: Mapping[str, type[StrictModel]] = {
     **{name: value for name, value in vars(experiment).items() if isinstance(value, type)},
     "Schedule": Schedule,
+    "AblationSpec": AblationSpec,
 }
 
 
@@ -45,7 +47,7 @@ def _parts(name: str) -> str:
     blocks = []
     for registration in plugins.load(entry_points=False).parts(family):
         fields = registration.part.model_fields.items()
-        own = [(field, info) for field, info in fields if field not in ("kind", "name")]
+        own = [(field, info) for field, info in fields if field not in ("kind", "name", "neutralized")]
         blocks.append(f"**{registration.kind}**: {_escaped(summary(registration.part))}\n")
         if own:
             blocks.append(f"{_table(own)}\n")
@@ -70,4 +72,5 @@ def _escaped(text: str) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(updated(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(updated(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The specs that come with the toolkit: one for each task of the paper, with folders for variants and dialects.
+"""The specs that come with the toolkit: one for each task of the paper, with folders for variants, dialects, ablations.
 
 A wheel carries them inside the package; an editable install reads them in the checkout, where they lie beside it.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
+_ABLATIONS = "ablations"
 
 
 def shipped_specs_dir() -> Path:
@@ -36,8 +37,17 @@ def shipped_specs() -> dict[str, Path]:
         FileNotFoundError: the installation carries no specs.
     """
     folder = shipped_specs_dir()
-    named = {path.relative_to(folder).with_suffix("").as_posix(): path for path in folder.rglob("*.yaml")}
-    return dict(sorted(named.items()))
+    named = _named(folder)
+    return {name: path for name, path in named.items() if path.relative_to(folder).parts[0] != _ABLATIONS}
+
+
+def shipped_ablations() -> dict[str, Path]:
+    """The shipped ablations by name, such as `copy-stages`, in alphabetical order.
+
+    Raises:
+        FileNotFoundError: the installation carries no specs.
+    """
+    return _named(shipped_specs_dir() / _ABLATIONS)
 
 
 def find_shipped(name: str) -> Path | None:
@@ -51,3 +61,17 @@ def find_shipped(name: str) -> Path | None:
     """
     # Looked up, not joined to the folder: a name cannot lead out of it.
     return shipped_specs().get(name)
+
+
+def find_shipped_ablation(name: str) -> Path | None:
+    """The shipped ablation of that name, `copy-stages` or `ablations/copy-stages`, or None where there is none.
+
+    Raises:
+        FileNotFoundError: the installation carries no specs.
+    """
+    return shipped_ablations().get(name.removeprefix(f"{_ABLATIONS}/"))
+
+
+def _named(folder: Path) -> dict[str, Path]:
+    named = {path.relative_to(folder).with_suffix("").as_posix(): path for path in folder.rglob("*.yaml")}
+    return dict(sorted(named.items()))

@@ -88,6 +88,7 @@ def test_the_runtime_is_the_spec_s(asked: str, kind: str, runner: type) -> None:
 
 def test_auto_says_what_it_took(monkeypatch: pytest.MonkeyPatch) -> None:
     """The compiler where there is one, and eager with the reason where there is none."""
+    monkeypatch.delenv("NTM_RUNTIME")
     spec = small("runtime=auto")
     assert runtime_of(spec).reason.startswith("auto: ")
     monkeypatch.setattr("ntm_toolkit.runtime.choice.compiler_problem", lambda device: "there is no C++ compiler")
@@ -95,6 +96,7 @@ def test_auto_says_what_it_took(monkeypatch: pytest.MonkeyPatch) -> None:
     assert runtime_of(spec).reason == "auto: there is no C++ compiler"
 
 
+@pytest.mark.eager
 def test_a_runtime_that_cannot_serve_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Asked for by name, it is not replaced behind the user's back."""
     monkeypatch.setattr("ntm_toolkit.runtime.choice.compiler_problem", lambda device: "there is no C++ compiler")

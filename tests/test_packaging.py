@@ -41,7 +41,7 @@ def test_the_wheel_holds_the_package_and_the_specs_and_nothing_else(wheel: zipfi
         f"ntm_toolkit/shipped_specs/{path.relative_to(ROOT / 'specs').as_posix()}"
         for path in (ROOT / "specs").rglob("*.yaml")
     }
-    assert package | specs | {"ntm_toolkit/py.typed"} <= files
+    assert package | specs | {"ntm_toolkit/py.typed", "ntm_toolkit/ablation/report/page.css"} <= files
     assert {name.split("/")[0] for name in files} == {"ntm_toolkit"}
     assert not [name for name in files if name.startswith("ntm_toolkit/tests/") or "__pycache__" in name]
     assert f"{info}/licenses/LICENSE" in wheel.namelist()
@@ -66,6 +66,7 @@ def test_the_wheel_says_what_it_is(wheel: zipfile.ZipFile) -> None:
         "pyyaml",
         "rich",
         "safetensors",
+        "scipy",
         "torch",
     }
     assert "ntm = ntm_toolkit.cli:main" in wheel.read(f"{info}/entry_points.txt").decode()

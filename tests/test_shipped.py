@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from ntm_toolkit import shipped
-from ntm_toolkit.shipped import find_shipped, shipped_specs, shipped_specs_dir
+from ntm_toolkit.shipped import (
+    find_shipped,
+    find_shipped_ablation,
+    shipped_ablations,
+    shipped_specs,
+    shipped_specs_dir,
+)
 
 
 @pytest.fixture
@@ -26,10 +32,12 @@ def write(path: Path) -> Path:
 
 
 def test_a_checkout_reads_the_specs_beside_the_package() -> None:
-    """In this checkout the shipped specs are those in specs/, in every folder."""
+    """In this checkout the shipped specs and ablations are those in specs/, in every folder."""
     specs = Path(__file__).parents[1] / "specs"
     assert shipped_specs_dir() == specs
-    assert set(shipped_specs().values()) == set(specs.rglob("*.yaml"))
+    experiments, ablations = set(shipped_specs().values()), set(shipped_ablations().values())
+    assert ablations == set((specs / "ablations").rglob("*.yaml"))
+    assert experiments == set(specs.rglob("*.yaml")) - ablations
 
 
 def test_an_installed_package_reads_the_specs_that_it_carries(installation: Path) -> None:
@@ -48,6 +56,15 @@ def test_names_are_paths_within_the_folder(installation: Path) -> None:
     names = ["copy", "dialects/collier", "dialects/v1.5/ours"]
     assert list(shipped_specs()) == names
     assert [find_shipped(name) for name in names] == paths
+
+
+def test_ablations_have_names_of_their_own(installation: Path) -> None:
+    """They are no specs; each is found by its name, with or without the folder's."""
+    path = write(installation / "shipped_specs" / "ablations" / "copy-stages.yaml")
+    assert shipped_specs() == {}
+    assert shipped_ablations() == {"copy-stages": path}
+    assert find_shipped_ablation("copy-stages") == find_shipped_ablation("ablations/copy-stages") == path
+    assert find_shipped_ablation("copy") is None
 
 
 @pytest.mark.parametrize("name", ["", ".", "cpy", "copy.yaml", "dialects", "../outside", "dialects/../copy", "/copy"])

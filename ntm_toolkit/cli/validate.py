@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from ntm_toolkit.cli import exits
 from ntm_toolkit.cli.output import count, print_json
 from ntm_toolkit.cli.session import plugin_options, session_of
 from ntm_toolkit.spec.errors import Problem, SpecError
+
+if TYPE_CHECKING:
+    from ntm_toolkit.plugins import Registry
 
 
 @click.command(
@@ -25,15 +29,14 @@ from ntm_toolkit.spec.errors import Problem, SpecError
 def command(context: click.Context, specs: tuple[str, ...], as_json: bool) -> None:
     """Check spec files and print every mistake with file, line, column, path and what would be right.
 
-    A folder stands for every *.yaml in it, at any depth; a name without a suffix is a shipped spec.
+    A folder stands for every *.yaml in it, at any depth; a name without a suffix is a shipped spec. Of an ablation,
+    every variant is checked.
     """
-    from ntm_toolkit.experiments import load_spec
-
     registry = session_of(context).registry()
     checked: dict[str, tuple[Problem, ...]] = {}
     for spec in _files(specs):
         try:
-            load_spec(spec, registry=registry)
+            _check(spec, registry)
             checked[spec] = ()
         except SpecError as error:
             checked[spec] = error.problems
@@ -52,6 +55,17 @@ def command(context: click.Context, specs: tuple[str, ...], as_json: bool) -> No
             found, files = sum(map(len, wrong)), len(wrong)
             click.echo(f"{count(found, 'problem')} in {count(files, 'file')}", err=True)
     context.exit(exits.WRONG_INPUT if wrong else exits.OK)
+
+
+def _check(spec: str, registry: Registry) -> None:
+    from ntm_toolkit.ablation import load_ablation, plan
+    from ntm_toolkit.ablation.loading import is_ablation
+    from ntm_toolkit.experiments import load_spec
+
+    if is_ablation(spec):
+        plan(load_ablation(spec, registry=registry), force=True)
+    else:
+        load_spec(spec, registry=registry)
 
 
 def _files(specs: Sequence[str]) -> list[str]:

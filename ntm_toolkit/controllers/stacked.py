@@ -40,7 +40,8 @@ class SourcedLinear(nn.Module):
 
     def weight(self, paths: Sequence[str]) -> Tensor:
         """Return the weights of those sources side by side, (rows, sum of their sizes)."""
-        return torch.cat([self.weights[path].weight for path in paths], dim=1)
+        weights = [self.weights[path].weight for path in paths]
+        return weights[0] if len(weights) == 1 else torch.cat(weights, dim=1)
 
 
 class Stacked(Controller):

@@ -23,7 +23,9 @@ class FieldMap(nn.Module):
         for head in range(slot.heads):
             with seeded(str(head)):
                 weights.append((2 * torch.rand(slot.size, hidden) - 1) * bound)
-                biases.append(torch.randn(slot.size) * bias_scale)
+                # Apart: what a controller's size draws for the weights must not move the biases.
+                with seeded("bias"):
+                    biases.append(torch.randn(slot.size) * bias_scale)
         self.weight = nn.Parameter(torch.stack(weights))
         self.bias = nn.Parameter(torch.stack(biases))
         if has_gain:
@@ -44,13 +46,11 @@ class Linear(Interface):
             with seeded(slot.path):
                 self.fields[slot.path] = FieldMap(slot, hidden, spec.gain, spec.bias_scale, has_gain=self.has_gain)
 
-    def _together(self, name: str) -> Tensor:
-        maps = [self.fields[path] for path in self.paths]
-        return torch.cat([getattr(field, name).flatten(0, 1) for field in maps])
-
     def pack(self) -> dict[str, Tensor]:
-        """Return W (total, hidden) and b (total)."""
-        return {"weight": self._together("weight"), "bias": self._together("bias")}
+        """Return W (total, hidden) and b (total), and where there is one the gain (total)."""
+        maps = [self.fields[path] for path in self.paths]
+        names = ("weight", "bias", "gain") if self.has_gain else ("weight", "bias")
+        return {name: _together([getattr(field, name) for field in maps]) for name in names}
 
     def forward(self, output: Tensor, packed: Tensors) -> Tensor:
         """Return raw fields (batch, total)."""
@@ -67,11 +67,15 @@ class LayerNormed(Linear):
         super().__init__(spec, hidden, slots)
         self.epsilon = spec.epsilon
 
-    def pack(self) -> dict[str, Tensor]:
-        """Return W (total, hidden), b and the gain (total)."""
-        return {**super().pack(), "gain": self._together("gain")}
-
     def forward(self, output: Tensor, packed: Tensors) -> Tensor:
         """Return raw fields (batch, total)."""
         mapped = output @ packed["weight"].t()
         return functional.layer_norm(mapped, mapped.shape[-1:], packed["gain"], packed["bias"], self.epsilon)
+
+
+def _together(rows: Sequence[Tensor]) -> Tensor:
+    """Return (sum of heads * size, ...) of tensors (heads, size, ...)."""
+    if all(part.shape[0] == 1 for part in rows):
+        # Of single heads, without an operation for each: for short sequences they take as long as the steps.
+        return torch.cat(tuple(rows), dim=1).flatten(0, 1)
+    return torch.cat([part.flatten(0, 1) for part in rows])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -20,7 +21,8 @@ class Steps:
 
     Attributes:
         packed: tensors made of parameters alone, by path.
-        inputs: projected inputs, (time, batch, ...).
+        inputs: (time, batch, channels).
+        project: makes of inputs what a step takes, (time, batch, ...).
         state: the state before the first step.
         noise: random numbers by path, (time, batch, *shape).
         active: (time, batch), False from where on a sequence has ended; None where all are as long as the input.
@@ -29,10 +31,29 @@ class Steps:
 
     packed: Tensors
     inputs: Tensor
+    project: Callable[[Tensor], Tensor]
     state: Tensors
     noise: Tensors
     active: Tensor | None
     lengths: Tensor
+
+    @cached_property
+    def projected(self) -> Tensor:
+        """What the steps take, (time, batch, ...); computed when it is first asked for."""
+        return self.project(self.inputs)
+
+    def parts(self, longest: int) -> Iterator[Steps]:
+        """Yield the sequence in parts of that many steps, and what is left; each with the state before the first."""
+        # Splitting once, and not taking slice after slice, gives the inputs' gradient in one piece.
+        noise = {path: torch.split(values, longest) for path, values in self.noise.items()}
+        for number, inputs in enumerate(torch.split(self.inputs, longest)):
+            start = number * longest
+            yield replace(
+                self,
+                inputs=inputs,
+                noise={path: values[number] for path, values in noise.items()},
+                active=None if self.active is None else self.active[start : start + longest],
+            )
 
 
 class Runner(Protocol):
@@ -51,7 +72,7 @@ class EagerLoop:
     def __call__(self, step: StepFunction, steps: Steps) -> tuple[tuple[Tensor, ...], Tensors]:
         """Return each feature over all steps, (time, batch, size), and the state after the last."""
         state, collected = steps.state, []
-        for time, inputs in enumerate(steps.inputs.unbind(0)):
+        for time, inputs in enumerate(steps.projected.unbind(0)):
             features, state = step(
                 steps.packed,
                 inputs,

@@ -136,6 +136,10 @@ class NTMSpec(ModelSpec):
                 part.check(own)
                 if isinstance(part, HeadSpec | StageSpec):
                     part.interface(own)
+                if isinstance(part, StageSpec) and part.neutralized and part.neutral(own) is None:
+                    raise ValueError(
+                        f"the stage '{part.kind_of()}' declares no neutral setting, so it cannot be neutralized"
+                    )
             except ValueError as error:
                 yield location, str(error)
 

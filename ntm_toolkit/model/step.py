@@ -51,6 +51,7 @@ class PlacedStage:
         trackers: the names of the trackers that it consults.
         state: what it keeps from step to step.
         noise: the names of the random numbers that it consumes.
+        neutralized: whether the weighting passes as it came, and what it keeps stays as it is.
     """
 
     name: str
@@ -60,6 +61,7 @@ class PlacedStage:
     trackers: tuple[str, ...]
     state: Mapping[str, StateTensor]
     noise: tuple[str, ...]
+    neutralized: bool
 
 
 class Step:
@@ -97,6 +99,7 @@ class Step:
                 trackers=stage.needs().trackers,
                 state=stage.state(dims),
                 noise=tuple(stage.noise(dims)),
+                neutralized=stage.neutralized,
             )
             for stage in unit.stages
         )
@@ -224,8 +227,10 @@ class _Heads:
             for stage in self.step.stages[unit.groups]:
                 values = {name: block.values(self.raw) for name, block in stage.blocks.items()}
                 view = self._view(previous, stage.trackers, named(stage.path, stage.noise, self.noise))
-                if stage.state:
-                    own = named(stage.path, stage.state, self.before)
+                own = named(stage.path, stage.state, self.before)
+                if stage.neutralized:
+                    self.state.update(above(stage.path, own))
+                elif stage.state:
                     weighting, kept = stage.module(weighting, values, view, own)
                     self.state.update(above(stage.path, kept))
                 else:

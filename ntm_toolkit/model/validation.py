@@ -26,17 +26,16 @@ def check_inputs(inputs: Tensor, machine: Machine) -> Tensor:
         raise ValueError(f"the model was built for {machine.input_size} input channels; got {inputs.shape[-1]}")
     if 0 in inputs.shape[:2]:
         raise ValueError(f"inputs {order} need at least one step and one sequence; got {tuple(inputs.shape)}")
+    dtype, device = machine.dtype, machine.device
     if not inputs.is_floating_point():
-        raise ValueError(f"inputs are floating-point numbers; got {inputs.dtype}: use .to({machine.dtype})")
-    if inputs.device != machine.device:
-        raise ValueError(f"the model is on {machine.device}, the inputs on {inputs.device}: move one to the other")
+        raise ValueError(f"inputs are floating-point numbers; got {inputs.dtype}: use .to({dtype})")
+    if inputs.device != device:
+        raise ValueError(f"the model is on {device}, the inputs on {inputs.device}: move one to the other")
     # Inside autocast, what comes from another module is in half precision; it is made wider, which loses nothing.
-    widened = inputs.dtype in (torch.float16, torch.bfloat16) and machine.dtype == torch.float32
-    if inputs.dtype != machine.dtype and not widened:
-        raise ValueError(
-            f"the model computes in {machine.dtype}; the inputs are {inputs.dtype}: use .to({machine.dtype})"
-        )
-    return inputs.to(machine.dtype)
+    widened = inputs.dtype in (torch.float16, torch.bfloat16) and dtype == torch.float32
+    if inputs.dtype != dtype and not widened:
+        raise ValueError(f"the model computes in {dtype}; the inputs are {inputs.dtype}: use .to({dtype})")
+    return inputs.to(dtype)
 
 
 def check_lengths(lengths: Tensor, time: int, batch: int, device: torch.device) -> Tensor:

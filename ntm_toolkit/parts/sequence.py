@@ -30,6 +30,10 @@ class SequenceModel(nn.Module):
     output_size: int
     batch_first: bool
 
+    def spec_path(self, parameter: str) -> str:
+        """Return the path in the spec, below `model`, of the part to which a parameter or buffer belongs."""
+        return parameter
+
     def forward(
         self,
         inputs: Tensor,

@@ -14,5 +14,6 @@ MODULES: tuple[str, ...] = (
     "ntm_toolkit.addressing.specs",
     "ntm_toolkit.tasks.specs",
     "ntm_toolkit.training.specs",
+    "ntm_toolkit.ablation.executors.specs",
 )
 """They are imported by name: the plugin host stands below them and knows nothing else of them."""

@@ -41,16 +41,19 @@ class CompiledLoop:
 
     Args:
         fall_back: where compilation fails, run in eager after one warning; otherwise raise.
+
+    Attributes:
+        failed: whether it has, so that steps run in eager from then on.
     """
 
     def __init__(self, *, fall_back: bool = True) -> None:
         self.fall_back = fall_back
         self._compiled: dict[tuple[Any, ...], Compiled] = {}
-        self._failed = False
+        self.failed = False
 
     def __call__(self, step: StepFunction, steps: Steps) -> tuple[tuple[Tensor, ...], Tensors]:
         """Return each feature over all steps, (time, batch, size), and the state after the last."""
-        if self._failed or not torch.is_grad_enabled():
+        if self.failed or not torch.is_grad_enabled():
             return EagerLoop()(step, steps)
         key = self._key(step, steps)
         try:
@@ -67,7 +70,7 @@ class CompiledLoop:
             problem = f"torch.compile failed: {_first_line(error)}"
         if not self.fall_back:
             raise RuntimeError(problem)
-        self._failed = True
+        self.failed = True
         warnings.warn(f"the step runs in eager: {problem}", RuntimeWarning, stacklevel=2)
         return EagerLoop()(step, steps)
 
@@ -78,7 +81,7 @@ class CompiledLoop:
             steps.active is None,
             steps.inputs.device,
             steps.inputs.dtype,
-            steps.inputs.requires_grad,
+            steps.projected.requires_grad,
             tuple(value.requires_grad for value in steps.packed.values()),
             getattr(machine, "training", None),
         )
@@ -106,7 +109,7 @@ def _compile(step: StepFunction) -> Compiled:
 def _run(compiled: Compiled, steps: Steps, *, first: bool = False) -> tuple[tuple[Tensor, ...], Tensors]:
     state: Tensors = {path: _start(value) for path, value in steps.state.items()}
     collected = []
-    for time, inputs in enumerate(steps.inputs.unbind(0)):
+    for time, inputs in enumerate(steps.projected.unbind(0)):
         noise = {path: values[time] for path, values in steps.noise.items()}
         active = None if steps.active is None else steps.active[time]
         if first and time == 0 and inputs.shape[0] > 1:

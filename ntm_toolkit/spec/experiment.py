@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
+from ntm_toolkit.spec.errors import SpecError
 from ntm_toolkit.spec.families import ModelSpec, OptimizerSpec, SinkSpec, TaskSpec
 from ntm_toolkit.spec.parts import distinct_names
+from ntm_toolkit.spec.paths import parse_path
 from ntm_toolkit.spec.strict import StrictModel
 
 Axes = dict[str, Annotated[int, Field(ge=1, le=1 << 20)]]
@@ -33,6 +36,17 @@ class StopRule(StrictModel):
     )
 
 
+def _of_the_model(path: str) -> str:
+    try:
+        first = parse_path(path)[0]
+    except SpecError as error:
+        raise PydanticCustomError("ntm", "{text}", {"text": str(error)}) from None
+    if first != "model":
+        text = f"what can be frozen are parts of the model, so that a path begins with model, not with {first}"
+        raise PydanticCustomError("ntm", "{text}", {"text": text})
+    return path
+
+
 class TrainingSpec(StrictModel):
     """How the model is trained."""
 
@@ -48,6 +62,9 @@ class TrainingSpec(StrictModel):
     stop: list[StopRule] = Field(
         default=[], description="Training ends once all these hold at one evaluation; with none, at its budget."
     )
+    when_solved: Literal["stop", "go-on"] = Field(
+        default="stop", description="go-on trains for the whole budget all the same, so that runs compare."
+    )
     evaluate_every: Annotated[int, Field(ge=1)] = Field(
         default=1000, description="Sequences between two evaluations on held-out sequences."
     )
@@ -58,6 +75,11 @@ class TrainingSpec(StrictModel):
         default=100, description="Sequences over which training metrics are averaged for one line of metrics."
     )
     keep_checkpoints: Annotated[int, Field(ge=1)] = Field(default=2, description="How many checkpoints are kept.")
+    freeze: list[Annotated[str, AfterValidator(_of_the_model)]] = Field(
+        default=[],
+        description="Paths of parts, fields or parameters of the model, such as model.heads.*.addressing.shift, whose "
+        "parameters keep their initial values.",
+    )
     sinks: Annotated[list[SinkSpec], AfterValidator(distinct_names)] = Field(
         default=[], description="Where metrics go beside the run folder's JSON lines."
     )

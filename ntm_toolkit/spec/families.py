@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import torch
 
     from ntm_toolkit import parts
+    from ntm_toolkit.ablation.executors import Executor
 
 Count = Annotated[int, PydanticField(ge=1, le=1 << 24)]
 """A size: at least 1, and small enough that a slip of the keyboard is caught before memory is."""
@@ -292,6 +293,10 @@ class ExecutorSpec(PartSpec):
 
     family = "executor"
     default_kind = "local"
+
+    def build(self) -> Executor:
+        """Return what executes them."""
+        raise NotImplementedError
 
 
 class ImporterSpec(PartSpec):

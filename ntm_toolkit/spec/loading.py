@@ -107,7 +107,7 @@ def _resolved(path: Path, heirs: tuple[Path, ...], find_shipped: FindShipped) ->
             )
         return document
     heirs = (*heirs, path.resolve())
-    base_path = _base_path(base, path, find_shipped)
+    base_path = base_file(base, path, find_shipped)
     if base_path.resolve() in heirs:
         circle = " -> ".join(str(heir.name) for heir in (*heirs, base_path.resolve()))
         raise base.origin.error(f"files inherit from each other in a circle: {circle}", "base")
@@ -126,7 +126,17 @@ def _resolved(path: Path, heirs: tuple[Path, ...], find_shipped: FindShipped) ->
     return _with_own_header(inherited, document)
 
 
-def _base_path(base: Node, path: Path, find_shipped: FindShipped) -> Path:
+def base_file(base: Node, path: Path, find_shipped: FindShipped) -> Path:
+    """Return the file that is named as the base of another.
+
+    Args:
+        base: the name: a file beside the heir, or a shipped spec's name without a suffix.
+        path: the heir.
+        find_shipped: the file of a shipped spec, by name.
+
+    Raises:
+        SpecError: there is none.
+    """
     name = base.value
     if not isinstance(name, str) or not name.strip():
         raise base.origin.error(f"expected the file to inherit from, got {describe(base.plain())}", "base")

@@ -32,6 +32,8 @@ def migrate(document: Node, *, migrations: Mapping[int, Migration] = MIGRATIONS,
     """
     given = document.child("spec")
     if given is None:
+        if document.child("ablation") is not None:
+            raise document.origin.error("this states an ablation, many experiments: plan and run it with 'ntm ablate'")
         raise document.origin.error(f"a file begins with the version of its format; add 'spec: {newest}'", "spec")
     version, origin = given.value, given.origin
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:

@@ -66,9 +66,9 @@ _COMPUTING: tuple[Rule[Any], ...] = (
     computing.copies_are_alike,
 )
 _MACHINE: tuple[Rule[Any], ...] = (machines.trains_a_step, machines.can_be_cut, machines.shorter_sequences_end)
-_RUNTIMES = machines.runtimes_agree
+_RUNTIMES: tuple[Rule[Any], ...] = (machines.fused_agrees, machines.compile_agrees)
 _WITHOUT_BENCH: tuple[tuple[type[PartSpec], Callable[[Any], Any], tuple[Rule[Any], ...]], ...] = (
-    (ModelSpec, around.WholeModel, (*_MACHINE, machines.each_sequence_alone_in_a_model, _RUNTIMES)),
+    (ModelSpec, around.WholeModel, (*_MACHINE, machines.each_sequence_alone_in_a_model, *_RUNTIMES)),
     (
         TaskSpec,
         around.Part,
@@ -79,7 +79,16 @@ _WITHOUT_BENCH: tuple[tuple[type[PartSpec], Callable[[Any], Any], tuple[Rule[Any
             around.scores_are_sound,
         ),
     ),
-    (OptimizerSpec, around.Part, (around.loss_goes_down, around.scalars_are_in_groups, around.updates_go_on)),
+    (
+        OptimizerSpec,
+        around.Part,
+        (
+            around.loss_goes_down,
+            around.a_vector_changes_as_its_pieces,
+            around.scalars_are_in_groups,
+            around.updates_go_on,
+        ),
+    ),
     (SinkSpec, around.Part, (around.metrics_are_taken,)),
     (PartSpec, around.Part, ()),
 )
@@ -95,10 +104,10 @@ def laws_for(spec: PartSpec, companions: Sequence[PartSpec] = (), *, runtimes: b
     Args:
         spec: the part.
         companions: parts that it is tried beside, besides its own `companions()`.
-        runtimes: whether the law that compiles a machine, which takes some seconds, is among them.
+        runtimes: whether the laws that compile a machine, which take some seconds, are among them.
     """
     subject, rules = _subject_and_rules(spec, companions)
-    return [rule.about(subject) for rule in rules if runtimes or rule is not _RUNTIMES]
+    return [rule.about(subject) for rule in rules if runtimes or rule not in _RUNTIMES]
 
 
 def check_part(
@@ -131,7 +140,7 @@ def check_part(
         law = rule.about(subject)
         if broken:
             outcome = Outcome(law.name, law.contract, "skip", f"'{broken}' must hold first")
-        elif rule is _RUNTIMES and not runtimes:
+        elif rule in _RUNTIMES and not runtimes:
             outcome = Outcome(law.name, law.contract, "skip", "it takes some seconds, and was not asked for")
         else:
             outcome = _outcome(law)
@@ -248,7 +257,7 @@ def _rules_on_a_bench(spec: PartSpec) -> Iterator[Rule[Any]]:
     yield from _MACHINE
     if isinstance(spec, StageSpec | HeadSpec | TrackerSpec):
         yield machines.can_be_taken_out
-    yield _RUNTIMES
+    yield from _RUNTIMES
 
 
 def _outcome(law: Law) -> Outcome:

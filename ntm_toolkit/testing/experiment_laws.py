@@ -113,6 +113,9 @@ def scores_are_sound(part: Part[TaskSpec]) -> None:
     if not alike(loss, task.loss(elsewhere, episodes), tolerance=1e-5):
         raise BrokenLaw("the loss depends on outputs at steps that the mask says are not scored")
     metrics = task.metrics(outputs.detach(), episodes)
+    declared = part.spec.metrics()
+    if declared is not None and set(declared) != set(metrics):
+        raise BrokenLaw(f"metrics() of the spec says {', '.join(declared)}; the task has {', '.join(metrics)}")
     unscored = task.metrics(elsewhere, episodes)
     for name, value in metrics.items():
         if tuple(value.shape) != (3,) or not bool(torch.isfinite(value).all()):
@@ -141,6 +144,25 @@ def loss_goes_down(part: Part[OptimizerSpec]) -> None:
     optimizer.step()
     if not bool(torch.isfinite(resting).all()):
         raise BrokenLaw("a gradient of zero makes parameters that are not finite; add an epsilon to the denominator")
+
+
+@rule("elementwise")
+def a_vector_changes_as_its_pieces(part: Part[OptimizerSpec]) -> None:
+    """One that calls itself elementwise changes a vector just as it changes pieces of it."""
+    if not part.spec.elementwise:
+        return
+    whole = nn.Parameter(torch.tensor([1.0, -2.0, 4.0]))
+    pieces = [nn.Parameter(piece.clone()) for piece in torch.split(whole.detach(), 1)]
+    optimizers = part.spec.build([whole]), part.spec.build(pieces)
+    for _ in range(3):
+        gradient = torch.autograd.grad(_parabola(whole), whole)[0]
+        whole.grad = gradient
+        for piece, own in zip(pieces, torch.split(gradient, 1), strict=True):
+            piece.grad = own.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    if not alike(whole, torch.cat(tuple(pieces)), tolerance=1e-6):
+        raise BrokenLaw("a vector and its pieces part ways; leave `elementwise` False, and it is given each parameter")
 
 
 @rule("scalars")

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from ntm_toolkit.model.machine import Machine
-from ntm_toolkit.model.sequence import Runner
+from ntm_toolkit.model.sequence import EagerLoop, Runner
 from ntm_toolkit.parts import NoiseKey, SequenceModel
 from ntm_toolkit.runtime.compiled import CompiledLoop, compiler_problem
+from ntm_toolkit.runtime.fused.check import Always
+from ntm_toolkit.runtime.fused.interpreted import InterpretedLoop
+from ntm_toolkit.runtime.fused.kernel import compiled
+from ntm_toolkit.runtime.fused.unsupported import UnsupportedError
 from ntm_toolkit.spec.families import ModelSpec
 from ntm_toolkit.testing.laws import BrokenLaw, LawSkipped, rule
 from ntm_toolkit.testing.machines import INPUTS, OUTPUTS
@@ -20,6 +24,10 @@ from ntm_toolkit.testing.values import alike
 
 _TIME, _BATCH = 6, 2
 _NOISE = NoiseKey(seed=0, batch=0)
+_ENDS = (None, (_TIME, _TIME - 2))
+"""A full batch and a ragged one; with torch.compile each would take its seconds."""
+_NEGLIGIBLE = 1e-3
+"""Numbers that are smaller than this share of the largest gradient are compared as if they were as large."""
 
 
 class HasMachine(Protocol):
@@ -114,21 +122,55 @@ def each_sequence_alone_in_a_model(subject: HasMachine) -> None:
             raise BrokenLaw(f"outputs of sequence {index} are others when the sequence is alone")
 
 
-@rule("runtimes")
-def runtimes_agree(subject: HasMachine) -> None:
-    """Compiled, the machine gives the values and gradients that it gives in eager, in float64."""
+@rule("fused")
+def fused_agrees(subject: HasMachine) -> None:
+    """Fused, interpreted as well as compiled, the machine gives eager's values and gradients, in float64."""
+    model = _model_of_steps(subject)
+    loop = InterpretedLoop()
+    try:
+        _require_agreement(model, "interpreted", loop, 1e-10, _ENDS)
+        if compiler_problem(torch.device("cpu")) is None and loop.programs is not None:
+            # Of the same trace, and in little time: what it does is the same at any speed.
+            kernel = compiled(loop.programs, 8, torch.float64, optimise=False)
+            _require_agreement(model, "compiled", Always(kernel), 1e-10, _ENDS)
+    except UnsupportedError as refused:
+        raise LawSkipped(
+            f"the fused runtime does not take it, and `runtime: auto` goes on with the slower compile: {refused}"
+        ) from None
+
+
+@rule("compile")
+def compile_agrees(subject: HasMachine) -> None:
+    """Compiled step by step, the machine gives the values and gradients that it gives in eager, in float64."""
     problem = compiler_problem(torch.device("cpu"))
     if problem is not None:
         raise LawSkipped(problem)
+    _require_agreement(_model_of_steps(subject), "by torch.compile", CompiledLoop(fall_back=False), 1e-8, _ENDS[:1])
+
+
+def _model_of_steps(subject: HasMachine) -> Machine:
     model = _built(subject)
     if not isinstance(model, Machine):
-        raise LawSkipped("only machines are compiled")
-    expected = _values_and_gradients(model, None)
-    compiled = _values_and_gradients(copy.deepcopy(model), CompiledLoop(fall_back=False))
-    for name, value in expected.items():
-        if not alike(value, compiled[name], tolerance=1e-8):
-            distance = (value - compiled[name]).abs().max().item()
-            raise BrokenLaw(f"compiled, {name} is off by up to {distance:.3g}")
+        raise LawSkipped("only machines have steps that a runtime executes")
+    return model
+
+
+def _require_agreement(
+    model: Machine, how: str, runner: Runner, tolerance: float, ends: Sequence[tuple[int, ...] | None]
+) -> None:
+    """Compare batches whose sequences end there with eager; errors count by the size of what they are in."""
+    for end in ends:
+        lengths = None if end is None else torch.tensor(end)
+        expected = _values_and_gradients(model, EagerLoop(), lengths)
+        least = max(_size(value) for name, value in expected.items() if name.startswith("the gradient")) * _NEGLIGIBLE
+        for name, value in _values_and_gradients(model, runner, lengths).items():
+            distance = _size(value - expected[name])
+            if not distance <= tolerance * max(_size(expected[name]), least):
+                raise BrokenLaw(f"{how}, {name} is off by up to {distance:.3g}")
+
+
+def _size(value: Tensor) -> float:
+    return float(value.double().abs().max())
 
 
 def _built(subject: HasMachine) -> SequenceModel:
@@ -148,10 +190,10 @@ def _loss(model: SequenceModel, lengths: Tensor | None = None) -> Tensor:
     return loss
 
 
-def _values_and_gradients(model: Machine, runner: Runner | None) -> Mapping[str, Tensor]:
-    if runner is not None:
-        model.runner = runner
-    outputs, state = model(_numbers("inputs", _TIME, _BATCH, INPUTS), noise=_NOISE)
+def _values_and_gradients(model: Machine, runner: Runner, lengths: Tensor | None) -> Mapping[str, Tensor]:
+    model = copy.deepcopy(model)
+    model.runner = runner
+    outputs, state = model(_numbers("inputs", _TIME, _BATCH, INPUTS), lengths=lengths, noise=_NOISE)
     (outputs * _numbers("cotangents", _TIME, _BATCH, OUTPUTS)).sum().backward()
     values: dict[str, Any] = {"the output": outputs.detach()}
     values |= {f"the state {path}": value.detach() for path, value in state.items()}

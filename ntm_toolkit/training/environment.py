@@ -9,6 +9,11 @@ from typing import Any
 
 import torch
 
+from ntm_toolkit.model.machine import Machine
+from ntm_toolkit.parts import SequenceModel
+from ntm_toolkit.runtime.choice import executing
+from ntm_toolkit.runtime.fused.build import described
+from ntm_toolkit.runtime.fused.loop import FusedLoop
 from ntm_toolkit.version import __version__
 
 COMPARED = {
@@ -19,6 +24,13 @@ COMPARED = {
     "device": "the device",
 }
 """What has to be the same for a run to go on bit by bit, and how a message calls it."""
+
+EXECUTED = {
+    "runtime": "what executes steps",
+    "compiler": "the C++ compiler",
+    "processor": "the processor that it compiles for",
+}
+"""The same of what shows only when the first batch has been executed."""
 
 
 def environment(device: torch.device, runtime: str) -> dict[str, Any]:
@@ -42,6 +54,38 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         for key, words in COMPARED.items()
         if then.get(key) != now.get(key)
     ]
+
+
+def execution(model: SequenceModel) -> dict[str, Any]:
+    """Return what has executed a model's steps in truth, and what that was compiled with, as plain data.
+
+    A runtime that cannot serve gives way to another when it is first used, so ask once a batch has been executed.
+    """
+    if not isinstance(model, Machine):
+        return {}
+    kind = executing(model.runner)
+    found: dict[str, Any] = {"runtime": kind}
+    if kind != "eager" and model.device.type == "cpu":
+        found |= described()
+    if isinstance(model.runner, FusedLoop) and kind == "fused":
+        found["kernels"] = {str(lanes): key for lanes, key in model.runner.libraries(model.step).items()}
+    return found
+
+
+def execution_differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return in words what differs between two executions and can change a run's bits; what one does not say does not
+    count.
+    """
+    found = [
+        f"{words} was {then[key]} and is {now[key]}"
+        for key, words in EXECUTED.items()
+        if key in then and key in now and then[key] != now[key]
+    ]
+    before, after = then.get("kernels", {}), now.get("kernels", {})
+    # Where the compiler is another, so is its kernel, of course.
+    if not found and any(before[lanes] != after[lanes] for lanes in before.keys() & after.keys()):
+        found.append("the fused kernel was compiled from other code: the toolkit, or the model's code, has changed")
+    return found
 
 
 @contextmanager

@@ -18,13 +18,13 @@ from ntm_toolkit.plugins import Registry
 from ntm_toolkit.spec.errors import ToolkitError
 from ntm_toolkit.spec.experiment import ExperimentSpec
 from ntm_toolkit.training.diagnosis import diagnose
-from ntm_toolkit.training.environment import environment, threads
+from ntm_toolkit.training.environment import environment, execution, threads
 from ntm_toolkit.training.evaluation import evaluate
 from ntm_toolkit.training.interruption import GivenUpError, Interruption
 from ntm_toolkit.training.outcome import Measured, Outcome, StopReason
 from ntm_toolkit.training.profile import Laps, Part, Unmeasured
 from ntm_toolkit.training.progress import Progress, Silent
-from ntm_toolkit.training.resumption import Start, prepare
+from ntm_toolkit.training.resumption import Start, prepare, settle
 from ntm_toolkit.training.rows import Row
 from ntm_toolkit.training.run_folder import METRICS, TIMINGS, RunFolder
 from ntm_toolkit.training.stopping import StopRules, check_measurable
@@ -45,6 +45,8 @@ def train(
     laps: Laps | None = None,
 ) -> Outcome:
     """Train an experiment's model until its stop rules hold, its budget is used up, or it is interrupted.
+
+    With `training.when_solved: go-on` the stop rules end nothing.
 
     Ctrl-C or SIGTERM ends it after the current update with a checkpoint; a second one ends it at once.
 
@@ -109,6 +111,7 @@ class _Session:
     ) -> None:
         self._spec, self._trainer, self._folder, self._sinks = spec, trainer, run, sinks
         self._progress, self._interruption, self._laps = progress, interruption, laps
+        self._start, self._settled = start, False
         self._plain_spec = start.spec
         self._rules = StopRules(spec)
         self._measured, self._solved = Measured(), False
@@ -125,12 +128,13 @@ class _Session:
         training, trainer = self._spec.training, self._trainer
         self._progress.start(training.sequences, trainer.sequences)
         self._laps.lap(Part.OTHER)
-        while not self._solved and trainer.sequences < training.sequences:
+        while not self._ends_early and trainer.sequences < training.sequences:
             if self._interruption.requested:
                 return self._interrupted()
             before = trainer.sequences
             if not trainer.update():
                 return self._not_finite()
+            self._settle()
             self._after(before)
         # What comes now is no part of the checkpoint, and is done anew by a run that goes on.
         self._log()
@@ -143,7 +147,18 @@ class _Session:
         self._laps.lap(Part.EVALUATION)
         if self._folder is not None:
             self._folder.write_evaluation(rows)
-        return self._ended("solved" if self._solved else "budget", rows)
+        return self._ended("solved" if self._ends_early else "budget", rows)
+
+    @property
+    def _ends_early(self) -> bool:
+        return self._solved and self._spec.training.when_solved == "stop"
+
+    def _settle(self) -> None:
+        """Once, record what has executed the first update, before anything of it is kept."""
+        if self._folder is not None and not self._settled:
+            for message in settle(self._folder, self._start, execution(self._trainer.model)):
+                self._progress.message(message)
+        self._settled = True
 
     def _after(self, before: int) -> None:
         training, sequences, lap = self._spec.training, self._trainer.sequences, self._laps.lap
@@ -160,7 +175,7 @@ class _Session:
             with self._clock.paused():
                 self._validate()
             lap(Part.EVALUATION)
-        if due(training.checkpoint_every) or self._solved or sequences == training.sequences:
+        if due(training.checkpoint_every) or self._ends_early or sequences == training.sequences:
             with self._clock.paused():
                 self._checkpoint()
             lap(Part.CHECKPOINT)

@@ -12,7 +12,7 @@ from ntm_toolkit.spec.errors import ToolkitError
 from ntm_toolkit.spec.experiment import ExperimentSpec
 from ntm_toolkit.training import checkpoint
 from ntm_toolkit.training.checkpoint import Checkpoint
-from ntm_toolkit.training.environment import differences
+from ntm_toolkit.training.environment import differences, execution_differences
 from ntm_toolkit.training.outcome import Outcome
 from ntm_toolkit.training.run_folder import METRICS, RunFolder, rerun_command, resolved
 
@@ -29,6 +29,8 @@ class Start:
         seconds: how long it has taken until there.
         outcome: how it ended already; None where there is something to do.
         messages: what the user should know.
+        execution: what executed the steps before; None where that is not known.
+        inexact: whether it is gone on with even where the result's bits may change.
     """
 
     spec: Mapping[str, Any] = field(default_factory=dict)
@@ -36,6 +38,8 @@ class Start:
     seconds: float = 0.0
     outcome: Outcome | None = None
     messages: tuple[str, ...] = ()
+    execution: Mapping[str, Any] | None = None
+    inexact: bool = False
 
 
 def prepare(
@@ -100,7 +104,28 @@ def _go_on(
     messages.append(f"going on after {sequences} sequences" if found else "the run has no checkpoint yet: it begins")
     seconds = run.keep_timings(sequences)
     run.begin_session(sequences, environment)
-    return Start(plain, found, seconds, messages=tuple(messages))
+    # A session that ended before its first update does not say.
+    said = [session["execution"] for session in record["sessions"] if "execution" in session]
+    return Start(
+        plain,
+        found,
+        seconds,
+        messages=tuple(messages),
+        execution=said[-1] if said and found is not None else None,
+        inexact=inexact,
+    )
+
+
+def settle(run: RunFolder, start: Start, execution: Mapping[str, Any]) -> list[str]:
+    """Record what executes the steps, now that the first update has shown it; return what the user should know.
+
+    Raises:
+        ToolkitError: it is something else than executed the steps before, and the run cannot be gone on with exactly.
+    """
+    mismatches = execution_differences(start.execution or {}, execution)
+    _refuse(run, mismatches, start.inexact)
+    run.record_execution(execution)
+    return [f"going on inexactly: {text}" for text in mismatches]
 
 
 def _refuse(run: RunFolder, mismatches: list[str], inexact: bool) -> None:

@@ -172,6 +172,12 @@ class RunFolder:
         self._write_json(RUN, record)
         (self.path / OUTCOME).unlink(missing_ok=True)
 
+    def record_execution(self, execution: Mapping[str, Any]) -> None:
+        """Put down what executes this session's steps in truth."""
+        record = self.record()
+        record["sessions"][-1]["execution"] = dict(execution)
+        self._write_json(RUN, record)
+
     def record(self) -> dict[str, Any]:
         """Return run.json.
 

@@ -30,11 +30,12 @@ def test_plain_tables_are_aligned_and_whole(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_tables_on_a_terminal_take_text_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal a cell with brackets is no markup."""
+    """On a terminal a cell or a heading with brackets is no markup."""
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
-    print_table(["kind"], [("[red]shift[/red]",)])
+    print_table(["kind[length=120]"], [("[red]shift[/red]",)])
     assert "[red]shift[/red]" in terminal.getvalue()
+    assert "kind[length=120]" in terminal.getvalue()
 
 
 def test_json_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:

@@ -115,7 +115,7 @@ def test_defect_5_the_weighting_that_is_used_is_the_sharpened_one():
         torch.testing.assert_close(values["heads.write.change.add"], written.mT @ values["heads.write.add"])
         memory = values["memory.matrix"]
     _, after = machine(inputs[:1])
-    assert torch.equal(after["heads.read.weighting"], first["heads.read.addressing.sharpen"])
+    torch.testing.assert_close(after["heads.read.weighting"], first["heads.read.addressing.sharpen"])
 
 
 def test_defect_6_reads_reach_the_next_step():
@@ -138,7 +138,7 @@ def test_defect_6_reads_of_the_memory_reach_the_next_step():
     _, first = machine(drawn(1, 1, 3), state)
     _, second = machine(drawn(1, 1, 3), first)
     (unused,) = torch.autograd.grad(first["controller.h0"].sum(), start, allow_unused=True, retain_graph=True)
-    assert unused is None
+    assert unused is None or not bool(unused.any())
     (gradient,) = torch.autograd.grad(second["controller.h0"].sum(), start)
     assert bool(gradient.any())
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ntm_toolkit.heads.specs import ReadSpec, WriteSpec
 from ntm_toolkit.memory.specs import LearnedWeightingSpec, MatrixSpec, OneHotSpec, RandomSpec
 from ntm_toolkit.model.machine import Machine
+from ntm_toolkit.model.sequence import Steps
 from ntm_toolkit.model.specs import NTMSpec
 from tests.examples import PAPER, SMALL, drawn, small_machine
 from tests.strategies import machines
@@ -222,3 +223,16 @@ def test_rotating_the_memory_rotates_the_machine(turn: int):
     turned, other = machine(turn)(inputs)
     torch.testing.assert_close(turned, outputs)
     torch.testing.assert_close(other["memory.matrix"], state["memory.matrix"].roll(turn, 1))
+
+
+def test_a_sequence_comes_apart():
+    """Parts hold each step once, in order, with its input, noise and mask; each projects its own inputs."""
+    inputs, noise = drawn(5, 2, 3), {"a": drawn(5, 2, 4)}
+    active = torch.arange(5)[:, None] < torch.tensor([5, 2])
+    steps = Steps({}, inputs, lambda x: 2 * x, {}, noise, active, torch.tensor([5, 2]))
+    parts = list(steps.parts(2))
+    assert [len(part.inputs) for part in parts] == [2, 2, 1]
+    assert torch.equal(torch.cat([part.projected for part in parts]), 2 * inputs)
+    assert torch.equal(torch.cat([part.noise["a"] for part in parts]), noise["a"])
+    assert torch.equal(torch.cat([part.active for part in parts]), active)
+    assert all(part.lengths is steps.lengths for part in parts)

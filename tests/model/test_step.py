@@ -34,6 +34,7 @@ def tracked() -> Machine:
     )
 
 
+@pytest.mark.eager
 def test_recording_changes_nothing():
     """Outputs and state are bitwise those of a call without."""
     machine, inputs = tracked(), drawn(3, 2, 3)
@@ -103,6 +104,7 @@ def test_the_order_of_groups(order: str):
     torch.testing.assert_close(values["memory.matrix"], sequential if order == "sequential" else simultaneous)
 
 
+@pytest.mark.eager
 def test_what_a_stage_is_shown():
     """Every group's weighting of the step before, its own among them, the time, and the lengths."""
     heads = [

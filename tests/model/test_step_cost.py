@@ -35,6 +35,8 @@ VIEWS = {
 }
 LIMIT = 75
 
+pytestmark = pytest.mark.eager
+
 
 class Dispatched(TorchDispatchMode):
     """Counts the operations that are dispatched inside, by name."""

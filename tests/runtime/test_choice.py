@@ -15,6 +15,11 @@ from ntm_toolkit.spec.experiment import RuntimeOptions
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 
+@pytest.fixture(autouse=True)
+def _nothing_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NTM_RUNTIME", raising=False)
+
+
 @pytest.fixture
 def compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let there be a compiler, whatever the system has."""
@@ -65,3 +70,27 @@ def test_fused_by_name_without_a_compiler_is_an_error() -> None:
 def test_eager_is_always_there() -> None:
     """Eager needs nothing."""
     assert choose(RuntimeOptions(kind="eager"), CPU).kind == "eager"
+
+
+@pytest.mark.usefixtures("compiler")
+def test_the_environment_says_what_auto_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NTM_RUNTIME stands in for `auto`, as if that runtime had been asked for by name, and for nothing else."""
+    for kind in ("eager", "compile", "fused"):
+        monkeypatch.setenv("NTM_RUNTIME", kind)
+        taken = choose(RuntimeOptions(), CPU)
+        assert (taken.kind, taken.reason) == (kind, "asked for by NTM_RUNTIME")
+        assert choose(RuntimeOptions(kind="eager"), CPU).kind == "eager"
+    assert isinstance(taken.runner, FusedLoop)
+    assert taken.runner.instead is None
+    with pytest.raises(ToolkitError, match="NTM_RUNTIME: 'fused' cannot serve"):
+        choose(RuntimeOptions(), GPU)
+
+
+def test_the_environment_may_name_auto_or_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`auto` and an empty string are as if nothing were said; what is no runtime is an error."""
+    for word in ("auto", ""):
+        monkeypatch.setenv("NTM_RUNTIME", word)
+        assert choose(RuntimeOptions(), GPU).kind == "compile"
+    monkeypatch.setenv("NTM_RUNTIME", "fast")
+    with pytest.raises(ToolkitError, match=r"NTM_RUNTIME: there is no runtime 'fast' \(auto, eager, compile, fused\)"):
+        choose(RuntimeOptions(), CPU)

@@ -119,7 +119,7 @@ def test_a_family_may_have_a_default_kind() -> None:
         (
             {"stages": [{"kind": "blur", "amont": 1}]},
             "stages.0.amont",
-            "no field is called 'amont' here; did you mean 'amount'? (fields: name, kind, amount)",
+            "no field is called 'amont' here; did you mean 'amount'? (fields: name, neutralized, kind, amount)",
         ),
         (
             {"stages": [{"kind": "blur", "name": "a b"}]},
@@ -174,8 +174,9 @@ def test_a_dump_says_the_kind_first_and_in_full_where_a_registry_is_given() -> N
     assert bare == {
         "kind": "inner",
         "name": "mine",
+        "neutralized": False,
         "size": 1,
-        "inside": {"kind": "blur", "name": "blur", "amount": 0.5},
+        "inside": {"kind": "blur", "name": "blur", "neutralized": False, "amount": 0.5},
     }
     (full,) = made.model_dump(mode="json", context=CONTEXT)["stages"]
     assert (full["kind"], full["inside"]["kind"]) == ("tests/inner", "tests/blur")

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from pydantic import field_validator
 from torch import Tensor, nn
+from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
 from ntm_toolkit.parts import Stage, Tensors, Tracker, View
 from ntm_toolkit.spec import Dims, Field, Needs, Noise, StageSpec, StateTensor, TrackerSpec
@@ -162,6 +163,11 @@ def _compiled(self: Any, weighting: Tensor, fields: Tensors, view: View) -> Tens
     return mixed(self, weighting, {"gate": gate}, view)
 
 
+def _traced(self: Any, weighting: Tensor, fields: Tensors, view: View) -> Tensor:
+    gate = fields["gate"] * (0.9 if get_proxy_mode() is not None else 1.0)
+    return mixed(self, weighting, {"gate": gate}, view)
+
+
 FAULTS: Mapping[str, Compute] = {
     "undeclared": _undeclared,
     "unused": _unused,
@@ -187,6 +193,7 @@ FAULTS: Mapping[str, Compute] = {
     "negative": _negative,
     "machine": _machine,
     "compiled": _compiled,
+    "traced": _traced,
 }
 
 

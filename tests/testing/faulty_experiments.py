@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -74,6 +74,10 @@ class FaultyTaskSpec(TaskSpec):
         """As in copy."""
         return {"length": "vectors"}
 
+    def metrics(self) -> Sequence[str]:
+        """As in copy, or not."""
+        return ("bit_errors",) if self.fault == "names" else CopySpec(bits=2).metrics()
+
     def build(self) -> Task:
         """Return the generator."""
         return FaultyTask(self.fault)
@@ -110,6 +114,8 @@ class FaultyTask(Copy):
 class FaultyOptimizerSpec(OptimizerSpec):
     """Gradient descent with a fault."""
 
+    elementwise: ClassVar[bool] = True
+
     kind: Literal["faulty"] = "faulty"
     fault: str
 
@@ -136,6 +142,7 @@ class Forgetful(torch.optim.SGD):
         self.updates += 1
         for parameter in self.param_groups[0]["params"]:
             grown = self.updates if self.fault == "resumption" else 1
+            grown = grown / parameter.grad.norm() if self.fault == "elementwise" else grown
             parameter -= self.param_groups[0]["lr"] * parameter.grad * grown
 
 

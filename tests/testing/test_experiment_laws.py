@@ -19,6 +19,8 @@ BROKEN: list[tuple[PartSpec, str, str]] = [
     (FaultyTaskSpec(fault="axes"), "axes", "no_such_axis=1) is accepted"),
     (FaultyTaskSpec(fault="scores"), "scores", "the loss depends on outputs at steps that the mask says"),
     (FaultyTaskSpec(fault="metrics"), "scores", "it is one finite number for each of 3 episodes"),
+    (FaultyTaskSpec(fault="names"), "scores", "metrics() of the spec says bit_errors; the task has bits_per_sequence"),
+    (FaultyOptimizerSpec(fault="elementwise"), "elementwise", "a vector and its pieces part ways"),
     (FaultyOptimizerSpec(fault="descent"), "descent", "after 20 updates"),
     (FaultyOptimizerSpec(fault="scalars"), "scalars", "scalars() has 'rate', and the param groups have"),
     (FaultyOptimizerSpec(fault="resumption"), "resumption", "three updates after restoring differ"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from ntm_toolkit.addressing.specs import ContentSpec, InterpolateSpec, SharpenSpec, ShiftSpec
@@ -44,6 +45,7 @@ def test_a_trace_holds_every_stage_and_field_by_path() -> None:
     assert {"heads.write.erase", "heads.write.add", "controller.output"} <= set(trace.values)
 
 
+@pytest.mark.eager
 def test_recording_changes_nothing() -> None:
     """Outputs are the same bit for bit with and without it."""
     machine, episodes = machine_and_episodes()

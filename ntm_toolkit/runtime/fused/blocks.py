@@ -12,7 +12,7 @@ import weakref
 from bisect import insort
 from collections import deque
 from dataclasses import dataclass, field
-from itertools import accumulate
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -50,20 +50,15 @@ class Blocks:
 
     def take(self, dtype: torch.dtype, *shapes: tuple[int, ...]) -> list[Tensor]:
         """Return tensors on the CPU whose numbers are not initialised; they share a block."""
-        counts = [prod(shape) for shape in shapes]
-        unit = _ALIGNMENT // dtype.itemsize
-        starts = list(accumulate((-(-count // unit) * unit for count in counts), initial=0))
-        size = starts[-1] * dtype.itemsize
+        count, places = _side_by_side(shapes, _ALIGNMENT // dtype.itemsize)
+        size = count * dtype.itemsize
         memory = self._memory(size)
         # An array of its own, which the tensors' storage holds: it ends when the storage does.
         lease = memory[:size]
         weakref.finalize(lease, self._back.append, memory).atexit = False
         with torch.inference_mode(False):  # a tensor made in it could never be used outside of it
             numbers = torch.from_numpy(lease).view(dtype)
-            return [
-                numbers[start : start + count].view(shape)
-                for start, count, shape in zip(starts, counts, shapes, strict=False)
-            ]
+            return [numbers.as_strided(*place) for place in places]
 
     def _memory(self, size: int) -> Bytes:
         with self._lock:
@@ -75,6 +70,25 @@ class Blocks:
             found = None if fitting is None else self._free.pop(fitting).memory
             self._free = [block for block in self._free if self._turn - block.turn < _IDLE_TURNS]
         return _aligned(1 << max(size - 1, 0).bit_length()) if found is None else found
+
+
+_Place = tuple[tuple[int, ...], tuple[int, ...], int]
+
+
+@lru_cache(1024)
+def _side_by_side(shapes: tuple[tuple[int, ...], ...], unit: int) -> tuple[int, list[_Place]]:
+    """Return how many numbers contiguous tensors take, and of each the shape, the strides and where it begins.
+
+    Args:
+        shapes: theirs.
+        unit: each begins at a multiple of it.
+    """
+    places: list[_Place] = []
+    end = 0
+    for shape in shapes:
+        places.append((shape, tuple(prod(shape[axis + 1 :]) for axis in range(len(shape))), end))
+        end += -(-prod(shape) // unit) * unit
+    return end, places
 
 
 def _aligned(size: int) -> Bytes:

@@ -6,6 +6,7 @@ import ctypes
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -65,6 +66,21 @@ def tools(*, optimise: bool = True) -> tuple[str, ...]:
     return (*_flags(version, optimise), version, processor(), torch.__version__)
 
 
+def described(*, optimise: bool = True) -> dict[str, str]:
+    """Return, for people to read, the compiler with its flags, and the processor.
+
+    Raises:
+        BuildError: there is no compiler.
+    """
+    version = _version(compiler())
+    model = next((line for line in processor().splitlines() if line.startswith("model name")), platform.machine())
+    return {
+        "compiler": " ".join([version.splitlines()[0], *_flags(version, optimise)]),
+        # Processors of one name may differ in what they can do.
+        "processor": f"{model.partition(':')[2].strip() or model} ({cache.digest(processor())[:8]})",
+    }
+
+
 def library_key(source: str, *, optimise: bool = True) -> str:
     """Return what the library of a source is called in the cache."""
     return cache.digest(source, *tools(optimise=optimise))
@@ -104,7 +120,10 @@ def library(source: str, *, optimise: bool = True) -> ctypes.CDLL:
 
 def _flags(version: str, optimise: bool) -> tuple[str, ...]:
     flags = (*_FLAGS, *(_CLANG_FLAGS if "clang" in version else ()))
-    return flags if optimise else tuple("-O0" if flag == "-O3" else flag for flag in flags)
+    if not optimise:
+        flags = tuple("-O0" if flag == "-O3" else flag for flag in flags)
+    # Not CXXFLAGS: what is set for building packages, such as -O2 -march=nocona, would slow kernels down unseen.
+    return (*flags, *shlex.split(os.environ.get("NTM_CXXFLAGS", "")))
 
 
 def _build(cxx: str, flags: tuple[str, ...], source: str, folder: Path) -> Path:

@@ -54,7 +54,7 @@ class DisagreementError(UnsupportedError):
 
 def _try(kernel: Kernel, machine: Machine, lengths: tuple[int, ...] | None, attempt: int) -> None:
     inputs = _numbers((_TIME, _BATCH, machine.input_size), attempt).to(kernel.dtype)
-    ours = _results(_twin(machine, attempt), _Always(kernel), inputs, lengths)
+    ours = _results(_twin(machine, attempt), Always(kernel), inputs, lengths)
     try:
         eager = _results(_twin(machine, attempt), EagerLoop(), inputs, lengths)
     except Exception as error:
@@ -70,7 +70,7 @@ def _try(kernel: Kernel, machine: Machine, lengths: tuple[int, ...] | None, atte
     _compare(ours, eager, exact, kernel.dtype)
 
 
-class _Always:
+class Always:
     """Executes steps with one kernel."""
 
     def __init__(self, kernel: Kernel) -> None:

@@ -1,41 +1,27 @@
-"""The steps of a batch of sequences, or a segment of them, carried out by a kernel: tile by tile, on some threads."""
+"""The steps of a batch of sequences carried out by a kernel: tile by tile, on some threads."""
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ntm_toolkit.runtime.fused.kernel import Kernel, address, pointers
+from ntm_toolkit.runtime.fused.kernel import Kernel
 from ntm_toolkit.runtime.fused.threads import each
 
 
 @dataclass(frozen=True)
-class Segment:
-    """Some steps of a sequence.
-
-    Attributes:
-        start: the first.
-        count: how many.
-        lengths: (batch,) how many of them each sequence takes.
-    """
-
-    start: int
-    count: int
-    lengths: Tensor
-
-
-@dataclass(frozen=True)
 class Gradients:
-    """What a backward pass fills or adds to; all but `rows` are kept from one segment to the one before it.
+    """What a backward pass fills.
 
     Attributes:
         carry: (tiles, 3, n, lanes): the gradient of the state, and room for two more of them.
         inputs: (time, batch, n).
-        rows: for each row, (steps of a segment, batch, n).
-        sums: (tiles, n, lanes), what is summed over steps for each sample.
+        rows: for each row, (time, batch, n) or (time * batch, n).
+        sums: (tiles, n, lanes), to which is added what is summed over steps for each sample.
     """
 
     carry: Tensor
@@ -77,89 +63,95 @@ class Execution:
         """How many tiles they fill."""
         return -(-self.batch // self.kernel.lanes)
 
-    def segments(self, longest: int) -> list[Segment]:
-        """Return the steps in segments."""
-        if longest >= self.time:
-            return [Segment(0, self.time, self.lengths)]
-        return [
-            Segment(start, count, (self.lengths - start).clamp(0, count))
-            for start in range(0, self.time, longest)
-            for count in [min(longest, self.time - start)]
-        ]
-
     def slots(self, count: int, size: int) -> tuple[int, int, int, int]:
         """Return the shape of `count` slots of `size` numbers of a sample."""
         return (self.tiles, count, size, self.kernel.lanes)
 
-    def forward(
-        self, segment: Segment, states: Tensor, tape: Tensor, features: Sequence[Tensor], work: Tensor, *, keep: bool
-    ) -> Tensor:
-        """Carry a segment out, and return the state after it, (tiles, n, lanes).
+    def forward(self, states: Tensor, tape: Tensor, features: Sequence[Tensor], work: Tensor, *, keep: bool) -> Tensor:
+        """Carry all steps out, and return the state after them, (tiles, n, lanes).
 
         Args:
-            segment: which steps.
-            states: slots, the first of which holds the state before the segment; two of them unless they are kept.
+            states: slots, the first of which holds the state before; two of them unless they are kept.
             tape: slots; one unless they are kept.
-            features: what is filled, from the segment's first step on.
+            features: what is filled, each (time, batch, n).
             work: (tiles, n, lanes).
             keep: whether the states and the tape of every step are kept, for `backward`.
         """
-        kernel, signature = self.kernel, self.kernel.signature
-        count, batch, lanes, where = segment.count, self.batch, kernel.lanes, address(segment.lengths)
-        shared = pointers(self.shared, signature.slots, signature.places)
-        given = pointers(self.given, signature.given_slots, signature.entries, segment.start)
-        filled = pointers(features)
-        of_tile = [[address(tensor, tile) for tensor in (states, tape, work)] for tile in range(self.tiles)]
+        forward, lanes = self.kernel.forward, self.kernel.lanes
+        time, batch, lengths = self.time, self.batch, self.lengths.data_ptr()
+        arrays = (*self._read(), _addresses(features))
+        shared, given, filled = (array.buffer_info()[0] for array in arrays)
+        of_tile = _of_tiles(self.tiles, states, tape, work)
 
         def tile(number: int) -> None:
             state, taped, space = of_tile[number]
-            kernel.forward(count, batch, number * lanes, where, keep, shared, given, state, taped, filled, space)
+            forward(time, batch, number * lanes, lengths, keep, shared, given, state, taped, filled, space)
 
         each(self.tiles, tile)
-        return self._last(segment, states, keep)
+        return self._last(states, keep)
 
     def backward(
-        self,
-        segment: Segment,
-        states: Tensor,
-        tape: Tensor,
-        features: Sequence[Tensor],
-        gradients: Gradients,
-        work: Tensor,
+        self, states: Tensor, tape: Tensor, features: Sequence[Tensor], gradients: Gradients, work: Tensor
     ) -> None:
-        """Carry a segment out backward.
+        """Carry all steps out backward.
 
         Args:
-            segment: which steps.
             states: what `forward` kept.
             tape: what `forward` kept.
-            features: the gradients of the features, from the segment's first step on.
+            features: the gradients of the features, each (time, batch, n).
             gradients: what is filled or added to.
             work: (tiles, n, lanes).
         """
-        kernel, signature, start = self.kernel, self.kernel.signature, segment.start
-        count, batch, lanes, where = segment.count, self.batch, kernel.lanes, address(segment.lengths)
-        shared = pointers(self.shared, signature.slots, signature.places)
-        given = pointers(self.given, signature.given_slots, signature.entries, start)
-        of_features, rows = pointers(features), pointers(gradients.rows)
-        inputs = address(gradients.inputs, start)
-        by_tile = (states, tape, gradients.carry, gradients.sums, work)
-        of_tile = [[address(tensor, tile) for tensor in by_tile] for tile in range(self.tiles)]
+        backward, lanes = self.kernel.backward, self.kernel.lanes
+        time, batch, lengths = self.time, self.batch, self.lengths.data_ptr()
+        arrays = (*self._read(), _addresses(features), _addresses(gradients.rows))
+        shared, given, of_features, rows = (array.buffer_info()[0] for array in arrays)
+        inputs = gradients.inputs.data_ptr()
+        of_tile = _of_tiles(self.tiles, states, tape, gradients.carry, gradients.sums, work)
 
         def tile(number: int) -> None:
             state, taped, carry, sums, space = of_tile[number]
-            kernel.backward(
-                count, batch, number * lanes, where, shared, given, state, taped, of_features, carry, inputs, rows,
+            backward(
+                time, batch, number * lanes, lengths, shared, given, state, taped, of_features, carry, inputs, rows,
                 sums, space,
             )  # fmt: skip
 
         each(self.tiles, tile)
 
-    def _last(self, segment: Segment, states: Tensor, keep: bool) -> Tensor:
+    def _read(self) -> tuple[array[int], array[int]]:
+        signature = self.kernel.signature
+        return (
+            _addresses(self.shared, signature.slots, signature.places),
+            _addresses(self.given, signature.given_slots, signature.entries),
+        )
+
+    def _last(self, states: Tensor, keep: bool) -> Tensor:
         """Return the slot in which each tile ended: that after the steps of its longest sequence."""
         if not self.ragged:
-            return states[:, segment.count if keep else segment.count % 2]
-        lengths = segment.lengths
+            return states.select(1, self.time if keep else self.time % 2)
+        lengths = self.lengths
         padded = torch.cat([lengths, lengths.new_zeros(self.tiles * self.kernel.lanes - self.batch)])
         longest = padded.view(self.tiles, -1).amax(1)
         return states[torch.arange(self.tiles), longest if keep else longest % 2]
+
+
+def _addresses(tensors: Sequence[Tensor], places: Sequence[int] | None = None, count: int = 0) -> array[int]:
+    """Return where tensors lie in memory.
+
+    Args:
+        tensors: contiguous.
+        places: the place of each in the array, if not one after the other; at the others there is null.
+        count: how many places the array has, if not as many as there are tensors.
+    """
+    if places is None:
+        return array("Q", [tensor.data_ptr() for tensor in tensors])
+    addresses = [0] * count
+    for place, tensor in zip(places, tensors, strict=True):
+        addresses[place] = tensor.data_ptr()
+    return array("Q", addresses)
+
+
+def _of_tiles(tiles: int, *tensors: Tensor) -> list[list[int]]:
+    """Return for each tile where its share of contiguous (tiles, ...) tensors lies."""
+    steps = [(tensor.data_ptr(), tensor.stride(0) * tensor.element_size()) for tensor in tensors]
+    return [[start + number * step for start, step in steps] for number in range(tiles)]

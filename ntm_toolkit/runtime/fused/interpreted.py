@@ -31,7 +31,11 @@ class InterpretedLoop:
             self.programs = programs(trace(machine, steps))
         joint = self.programs.joint
         shared = shared_tensors(machine, steps.packed)
-        tensors = [*(shared[name] for name in joint.shared), steps.inputs, *(steps.state[path] for path in joint.state)]
+        tensors = [
+            *(shared[name] for name in joint.shared),
+            steps.projected,
+            *(steps.state[path] for path in joint.state),
+        ]
         results = _Sequence.apply(self.programs, steps, *tensors)  # type: ignore[no-untyped-call]
         return tuple(results[: joint.features]), dict(zip(joint.state, results[joint.features :], strict=True))
 
@@ -45,7 +49,7 @@ class _Sequence(torch.autograd.Function):
         shared = dict(zip(joint.shared, tensors, strict=False))
         state = dict(zip(joint.state, tensors[len(shared) + 1 :], strict=True))
         before, tapes, features = [], [], []
-        for time in range(len(steps.inputs)):
+        for time in range(len(steps.projected)):
             before.append(state)
             made = _interpreted(step.forward, shared, _inputs(steps, time, state))
             tapes.append({role: value for role, value in made.items() if role.startswith("tape.")})
@@ -67,7 +71,7 @@ class _Sequence(torch.autograd.Function):
         of_state = dict(zip(joint.state, gradients[joint.features :], strict=True))
         of_state = {path: of_state[path] for path in joint.differentiable}
         sums, rows, of_inputs = dict[str, Tensor](), dict[str, list[Tensor]](), []
-        for time in reversed(range(len(steps.inputs))):
+        for time in reversed(range(len(steps.projected))):
             of_features = {
                 f"gradient.feature.{n}": _where(steps, time, gradient[time], torch.zeros_like(gradient[time]))
                 for n, gradient in enumerate(gradients[: joint.features])
@@ -82,7 +86,7 @@ class _Sequence(torch.autograd.Function):
                     sums[role[4:]] = sums[role[4:]] + total if role[4:] in sums else total
                 elif role.startswith("row."):
                     rows.setdefault(role[4:], []).append(value)
-            zero = torch.zeros_like(steps.inputs[time])
+            zero = torch.zeros_like(steps.projected[time])
             of_inputs.append(made["gradient.input"].reshape(zero.shape) if "gradient.input" in made else zero)
             of_state = {
                 path: _where(steps, time, _like(value, made.get(f"gradient.state.{path}")), value)
@@ -101,7 +105,7 @@ def _interpreted(program: Program, shared: Mapping[str, Tensor], given: Mapping[
 
 def _inputs(steps: Steps, time: int, state: Tensors) -> dict[str, Tensor]:
     return {
-        "input": steps.inputs[time],
+        "input": steps.projected[time],
         **{f"state.{path}": value for path, value in state.items()},
         **{f"noise.{path}": value[time] for path, value in steps.noise.items()},
         "lengths": steps.lengths,

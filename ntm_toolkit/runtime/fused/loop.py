@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ntm_toolkit.model.machine import Machine
 from ntm_toolkit.model.sequence import Runner, StepFunction, Steps
+from ntm_toolkit.runtime.fused import refusals
 from ntm_toolkit.runtime.fused.build import BuildError, tools
 from ntm_toolkit.runtime.fused.check import check
 from ntm_toolkit.runtime.fused.identity import identity
@@ -38,13 +39,16 @@ class FusedLoop:
         instead: where the step cannot be compiled, run it so after one warning; None raises.
         tape_limit_mb: MiB that may be kept for the backward pass; a longer sequence is checkpointed.
         optimise: False compiles in a fraction of the time what runs at a fraction of the speed.
+
+    Attributes:
+        failed: whether a step could not be compiled, so that `instead` serves from then on.
     """
 
     def __init__(self, *, instead: Runner | None = None, tape_limit_mb: int = 512, optimise: bool = True) -> None:
         self.instead, self.tape_limit_mb, self.optimise = instead, tape_limit_mb, optimise
         self._lock = threading.Lock()
         self._made: weakref.WeakKeyDictionary[Any, _Made] = weakref.WeakKeyDictionary()
-        self._failed = False
+        self.failed = False
 
     def __call__(self, step: StepFunction, steps: Steps) -> tuple[tuple[Tensor, ...], Mapping[str, Tensor]]:
         """Return each feature over all steps, (time, batch, size), and the state after the last.
@@ -52,7 +56,7 @@ class FusedLoop:
         Raises:
             ToolkitError: the step cannot be compiled, and there is nothing instead.
         """
-        if self._failed and self.instead is not None:
+        if self.failed and self.instead is not None:
             return self.instead(step, steps)
         try:
             machine = _machine_of(step)
@@ -60,7 +64,7 @@ class FusedLoop:
         except ToolkitError as error:
             if self.instead is None:
                 raise
-            self._failed = True
+            self.failed = True
             warnings.warn(f"the fused runtime cannot serve, another does: {error}", RuntimeWarning, stacklevel=2)
             return self.instead(step, steps)
         return execute(kernel, machine, steps, self.tape_limit_mb * MEBIBYTE)
@@ -89,12 +93,18 @@ class FusedLoop:
         if name is not None and (kernel := recalled(name)) is not None:
             return kernel
         if key not in made.programs:
-            made.programs[key] = programs(trace(machine, steps))
+            with refusals.kept(name):
+                made.programs[key] = programs(trace(machine, steps))
         kernel = compiled(made.programs[key], lanes, steps.inputs.dtype, optimise=self.optimise)
         check(kernel, machine)
         if name is not None:
             remember(name, kernel)
         return kernel
+
+    def libraries(self, step: StepFunction) -> dict[int, str]:
+        """Return what has been made of a step: by the width of its tiles, what the last library's code is known by."""
+        made = self._made.get(step)
+        return {} if made is None else {lanes: kernel.key for (lanes, _), kernel in made.kernels.items()}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> FusedLoop:
         return self._anew()()

@@ -24,6 +24,11 @@ class Function:
     heavy: bool = False
 
 
+def _of_bits(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """Return a function of whole numbers that are kept as real ones."""
+    return lambda left, right: function(left.long(), right.long()).to(left.dtype)
+
+
 FUNCTIONS: Mapping[str, Function] = {
     "add": Function(torch.add, "({0} + {1})"),
     "sub": Function(torch.sub, "({0} - {1})"),
@@ -88,5 +93,8 @@ FUNCTIONS: Mapping[str, Function] = {
     "and": Function(torch.logical_and, "({0} && {1})"),
     "or": Function(torch.logical_or, "({0} || {1})"),
     "not": Function(torch.logical_not, "(!{0})"),
+    "bits_and": Function(_of_bits(torch.bitwise_and), "R((long)({0}) & (long)({1}))"),
+    "bits_or": Function(_of_bits(torch.bitwise_or), "R((long)({0}) | (long)({1}))"),
+    "bits_xor": Function(_of_bits(torch.bitwise_xor), "R((long)({0}) ^ (long)({1}))"),
 }
 """Every function by name. A new one is added here and, where torch has an operation for it, in `operations`."""

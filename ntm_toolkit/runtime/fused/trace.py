@@ -35,6 +35,7 @@ _KEPT = (
     aten.roll.default,
     aten.select_scatter.default,
     aten.slice_scatter.default,
+    aten.unfold_backward.default,
 )
 """Operations with a lowering of their own, better than their decomposition."""
 
@@ -109,7 +110,8 @@ def trace(machine: Machine, steps: Steps) -> Joint:
 def _trace(machine: Machine, steps: Steps) -> Joint:
     shared = {name: value.detach().clone() for name, value in shared_tensors(machine, steps.packed).items()}
     one = slice(0, 1)
-    inputs, lengths = steps.inputs[0, one].detach().clone(), steps.lengths[one].clone()
+    with torch.no_grad():
+        inputs, lengths = next(steps.parts(1)).projected[0, one].clone(), steps.lengths[one].clone()
     state = {path: value[one].detach().clone() for path, value in steps.state.items()}
     noise = {path: value[0, one].detach().clone() for path, value in steps.noise.items()}
     differentiable = tuple(path for path, value in state.items() if value.is_floating_point())

@@ -8,12 +8,9 @@ _ANYTHING = "write it with other operations, or ask for `runtime: compile` or `e
 
 _INSTEAD = {
     "convolution": "write it as a product with `unfold`ed windows and a sum over them",
-    "_cdist_forward": "write the distances as `(a[..., :, None, :] - b[..., None, :, :]).norm(dim=-1)`",
     "nonzero": "keep all elements, and choose among them with `torch.where`",
     "masked_select": "keep all elements, and choose among them with `torch.where`",
-    "logcumsumexp": "take the maximum out, then `exp`, `cumsum` and `log`",
     "searchsorted": "count with a comparison and a sum: `(edges <= value).sum(-1)`",
-    "bucketize": "count with a comparison and a sum: `(edges <= value).sum(-1)`",
     "copy_": "return what is new instead: a step keeps its inputs and the machine's tensors as they are",
 }
 

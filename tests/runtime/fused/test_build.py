@@ -167,3 +167,14 @@ def test_a_kill_during_a_build_is_harmless(folder: Path, tmp_path: Path, monkeyp
         os.killpg(process.pid, signal.SIGKILL)
     assert library(SOURCE).first() == 2
     assert isinstance(ctypes.CDLL(str(next(folder.glob("*.so")))), ctypes.CDLL)
+
+
+@needs_compiler
+def test_more_flags(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NTM_CXXFLAGS comes last, so that it has the last word, and another library is made."""
+    source = 'extern "C" int first() { return SOME; }\n'
+    monkeypatch.setenv("NTM_CXXFLAGS", "-DSOME=7 '-DOTHER=a b'")
+    assert library(source).first() == 7
+    assert build.described()["compiler"].endswith("-DSOME=7 -DOTHER=a b")
+    monkeypatch.setenv("NTM_CXXFLAGS", "-DSOME=8")
+    assert library(source).first() == 8

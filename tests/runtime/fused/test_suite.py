@@ -20,7 +20,11 @@ from tests.runtime.fused.machines import compare
 from tests.runtime.fused.zoo import MACHINES, ZOO, machine_of
 
 ROOT = Path(__file__).parents[3]
-SPECS = sorted([*ROOT.glob("specs/**/*.yaml"), *ROOT.glob("plugins/*/specs/*.yaml")])
+SPECS = sorted(
+    path
+    for path in [*ROOT.glob("specs/**/*.yaml"), *ROOT.glob("plugins/*/specs/*.yaml")]
+    if path.parent.name != "ablations"
+)
 SMALL = ["model.memory.slots=9", "model.memory.width=4", "model.controller.size=5"]
 THREES = ["+".join(list(ZOO)[place : place + 3]) for place in range(0, len(ZOO), 3)]
 """Tracing costs less where three stages share a machine."""

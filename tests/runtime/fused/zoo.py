@@ -273,6 +273,30 @@ def scans(w: Tensor, fields: Tensors, view: View, own: Any) -> Tensor:
     return rising * 0.1 + falling + w.cumprod(1)
 
 
+@animal(parameters={"kernel": (2, 1, 3), "mix": (4, 4, 3)})
+def convolutions(w: Tensor, fields: Tensors, view: View, own: Any) -> Tensor:
+    slots = w.shape[2]
+    circular = functional.pad(w.reshape(-1, 1, slots), (1, 1), mode="circular")
+    blurred = functional.conv1d(circular, own.kernel).sum(1).reshape(w.shape)
+    rows = view.memory.rows.mT
+    mixed = functional.conv1d(rows, own.mix[: rows.shape[1], : rows.shape[1]], padding=1)
+    return blurred + mixed.tanh().mean(1)[:, None, :]
+
+
+@animal()
+def distances_from_reads(w: Tensor, fields: Tensors, view: View, own: Any) -> Tensor:
+    """How far slots are from what is read."""
+    rows = view.memory.rows
+    return w + torch.softmax(-torch.cdist(w @ rows, rows), -1)
+
+
+@animal()
+def scans_by_doubling(w: Tensor, fields: Tensors, view: View, own: Any) -> Tensor:
+    """A stick that is broken again and again, in logarithms, and what was greatest until then."""
+    most, _ = w.cummax(-1)
+    return w.logcumsumexp(-1) * 0.1 + torch.sigmoid(most) * (w.cumsum(-1) - 0.3).sigmoid().cumprod(-1)
+
+
 @animal()
 def products_with_zeros(w: Tensor, fields: Tensors, view: View, own: Any) -> Tensor:
     cut = torch.relu(w - w.mean(-1, keepdim=True))

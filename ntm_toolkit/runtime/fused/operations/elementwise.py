@@ -116,11 +116,11 @@ def _xor(low: Lowering, left: Any, right: Any) -> Lazy:
 
 
 def _bitwise(function: str, low: Lowering, *arguments: Any) -> Lazy:
-    if low.dtype != torch.bool:
-        raise UnsupportedError(
-            "whole numbers are combined bit by bit", "write it with `+`, `*`, `//` and `%`, or with truth values"
-        )
-    return _xor(low, *arguments) if function == "xor" else low.pointwise(function, *arguments)
+    if low.dtype == torch.bool:
+        return _xor(low, *arguments) if function == "xor" else low.pointwise(function, *arguments)
+    if function == "not":
+        return low.pointwise("sub", -1, *arguments)
+    return low.pointwise(f"bits_{function}", *arguments)
 
 
 for _name, _operations in {
@@ -130,6 +130,28 @@ for _name, _operations in {
     "not": (aten.bitwise_not.default,),
 }.items():
     TABLE.update(dict.fromkeys(_operations, partial(_bitwise, _name)))
+
+
+@TABLE.lowers(
+    aten.__lshift__.Scalar,
+    aten.__lshift__.Tensor,
+    aten.bitwise_left_shift.Tensor,
+    aten.bitwise_left_shift.Tensor_Scalar,
+    aten.bitwise_left_shift.Scalar_Tensor,
+)
+def _left_shift(low: Lowering, value: Any, bits: Any) -> Lazy:
+    return low.pointwise("mul", value, low.pointwise("exp2", bits))
+
+
+@TABLE.lowers(
+    aten.__rshift__.Scalar,
+    aten.__rshift__.Tensor,
+    aten.bitwise_right_shift.Tensor,
+    aten.bitwise_right_shift.Tensor_Scalar,
+    aten.bitwise_right_shift.Scalar_Tensor,
+)
+def _right_shift(low: Lowering, value: Any, bits: Any) -> Lazy:
+    return low.pointwise("floor", low.pointwise("div", value, low.pointwise("exp2", bits)))
 
 
 @TABLE.lowers(aten.div.Tensor_mode, aten.div.Scalar_mode)

@@ -1,0 +1,1 @@
+"""The executor `submitit`: an ablation's runs as jobs of a Slurm cluster, through submitit."""
