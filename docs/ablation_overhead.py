@@ -1,9 +1,9 @@
 """What the runner of ablations costs beside training: `python docs/ablation_overhead.py [SEQUENCES] [SEEDS]`.
 
-Trains the copy machine and one variant with `ntm ablate run --jobs 1` in a folder that is thrown away, and prints as JSON
-how much longer all of it took than the trainings themselves, as each has measured: the start of the process, reading
-specs, building models, writing results. The command's start and the worker's come once, whatever the number of runs; a
-warm-up run first lets the kernels of both variants be built, which is kept from then on.
+Trains the copy machine and one variant with `ntm ablate run --jobs 1` in a folder that is thrown away, and prints as
+JSON how much longer all of it took than the trainings themselves, as each has measured: the start of processes, reading
+specs, building models, writing results. Processes start once, whatever the number of runs. A warm-up first lets the
+kernels of both variants be built, which are kept from then on.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A worker that trains nothing and does what it is told: how a crew deals with workers is tested without torch.
 
-What becomes of each run is in doings.json, in a folder beside the ablation's: for every attempt at a variant a word, the
-last of which holds for ever.
+What becomes of each run is in doings.json, in a folder beside the ablation's: for every attempt at a variant a word,
+the last of which holds for ever.
 """
 
 from __future__ import annotations

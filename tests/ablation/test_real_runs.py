@@ -213,13 +213,22 @@ def _without_comments(text: str) -> list[str]:
     return [line for line in text.splitlines() if not line.startswith("#")]
 
 
-def disturb(home: Path, folder: Path, kills: int, chance: random.Random, longest: float) -> int:
-    """Run again and again, killing at random moments one of the processes at work; return how many were killed."""
+def disturb(home: Path, folder: Path, kills: int, chance: random.Random) -> int:
+    """Run again and again, killing at random moments one of the processes at work; return how many were killed.
+
+    Half of the moments are within a second of a new checkpoint, for most of the time processes are starting.
+    """
     killed = 0
     while True:
         process = start(home, folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while killed < kills:
-            time.sleep(chance.uniform(0, longest))
+            before = checkpoints(folder)
+            give_up = time.monotonic() + chance.uniform(0, 6)
+            near = chance.random() < 0.5
+            while near and process.poll() is None and checkpoints(folder) <= before:
+                time.sleep(0.01)
+                give_up = time.monotonic() + chance.uniform(0, 1)
+            time.sleep(max(give_up - time.monotonic(), 0))
             if process.poll() is not None:
                 break
             chosen = chance.choice([process.pid, *descendants(process.pid)])
@@ -234,20 +243,32 @@ def disturb(home: Path, folder: Path, kills: int, chance: random.Random, longest
             return killed
 
 
+def checkpoints(folder: Path) -> set[Path]:
+    return set(folder.glob("*/seed-*/checkpoints/[0-9]*"))
+
+
+def went_on(folder: Path) -> int:
+    """Return how many sessions of all runs went on from a checkpoint."""
+    records = [RunFolder(path.parent).record() for path in folder.glob("*/seed-*/run.json")]
+    return sum(session["sequences"] > 0 for record in records for session in record["sessions"])
+
+
 def test_an_ablation_survives_kills(good: Path, home: Path, tmp_path: Path) -> None:
     """Whatever is killed, the results are those of an undisturbed run, measures and curves bit by bit."""
-    assert disturb(home, tmp_path / "runs", 2, random.Random(1), 6.0)
+    assert disturb(home, tmp_path / "runs", 2, random.Random(1))
     assert compared(tmp_path / "runs") == compared(good)
 
 
 @pytest.mark.slow
 def test_an_ablation_survives_fifty_kills(good: Path, home: Path, tmp_path: Path) -> None:
     """Fifty kills lose nothing; every ablation that ends in between is right, and another begins."""
-    chance, killed, ablations = random.Random(), 0, 0
+    chance, killed, ablations, resumed = random.Random(), 0, 0, 0
     while killed < 50:
         ablations += 1
-        killed += disturb(home, tmp_path / str(ablations), 50 - killed, chance, 6.0)
+        killed += disturb(home, tmp_path / str(ablations), 50 - killed, chance)
         assert compared(tmp_path / str(ablations)) == compared(good)
+        resumed += went_on(tmp_path / str(ablations))
+    assert resumed, "no process was killed between its first checkpoint and its last"
 
 
 def test_ctrl_c_saves_checkpoints_and_says_how_to_go_on(good: Path, home: Path, tmp_path: Path) -> None:

@@ -64,6 +64,17 @@ def test_torch_stays_out_of_what_answers_at_once(ntm: Ntm, arguments: list[str])
     assert errors.splitlines()[-1] == "heavy: [] code: 0"
 
 
+@pytest.mark.parametrize("chosen", [None, "active"])
+def test_threads_do_not_spin_while_they_wait(ntm: Ntm, monkeypatch: pytest.MonkeyPatch, chosen: str | None) -> None:
+    """Before torch is imported OpenMP is told to sleep, unless the user has told it otherwise."""
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if chosen is not None:
+        monkeypatch.setenv("OMP_WAIT_POLICY", chosen)
+    process = started("--version", code=WATCH + "    import os; print(os.environ['OMP_WAIT_POLICY'], file=sys.stderr)")
+    _, errors = process.communicate(timeout=60)
+    assert errors.splitlines()[-2:] == ["heavy: [] code: 0", chosen or "passive"]
+
+
 def test_version(ntm: Ntm) -> None:
     """--version prints the name and the version."""
     assert ntm("--version").stdout == f"ntm-toolkit {__version__}\n"

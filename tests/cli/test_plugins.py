@@ -59,7 +59,7 @@ def test_show_has_fields_and_declarations(ntm: Ntm) -> None:
     assert page.startswith("shift: a stage of ntm-toolkit 0.")
     for expected in (
         "w~(i) = sum_j w(j) s(i - j mod N)",
-        "radius    whole number >= 1",
+        "radius       whole number >= 1",
         "softmax | scalar",
         "interface: {shift: {size: 3, activation: softmax}}",
         "neutral: {shift: [0.0, 1.0, 0.0]}",

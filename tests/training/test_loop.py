@@ -109,6 +109,14 @@ def test_it_stops_once_all_rules_hold(tiny: Tiny) -> None:
     assert (unsolved.stopped_because, unsolved.solved, unsolved.sequences) == ("budget", False, 40)
 
 
+def test_it_goes_on_when_solved_where_the_spec_says_so(tiny: Tiny, tmp_path: Path) -> None:
+    """With `when_solved: go-on` rules end nothing: the same as without rules, but that it says whether they hold."""
+    easy = StopRule(metric="bit_errors", at_most=1e9, sequences=2)
+    outcome = train(tiny(stop=[easy], when_solved="go-on"), tmp_path / "run")
+    assert (outcome.stopped_because, outcome.solved, outcome.sequences) == ("budget", True, 40)
+    assert outcome.evaluation == train(tiny()).evaluation
+
+
 def test_rules_are_checked_at_the_budgets_end_too(tiny: Tiny) -> None:
     """A model that is good enough when its budget ends is solved, though no evaluation was due."""
     outcome = train(tiny(sequences=6, stop=[StopRule(metric="bit_errors", at_most=1e9, sequences=2)]))

@@ -6,11 +6,9 @@ import ctypes
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import prod
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from ntm_toolkit.runtime.fused import cache
 from ntm_toolkit.runtime.fused.build import kept_library, library, library_key
@@ -164,23 +162,3 @@ def _tuples(value: Any) -> Any:
     if isinstance(value, list):
         return tuple(map(_tuples, value))
     return {name: _tuples(item) for name, item in value.items()} if isinstance(value, dict) else value
-
-
-def pointers(tensors: Sequence[Tensor], places: Sequence[int] | None = None, count: int = 0, step: int = 0) -> object:
-    """Return the addresses of tensors as a C array.
-
-    Args:
-        tensors: contiguous.
-        places: where in the array each is, if not one after the other; the others are null.
-        count: how many addresses the array has, if not as many as there are tensors.
-        step: the index along the first axis of what is pointed to.
-    """
-    array = (ctypes.c_void_p * max(count, len(tensors), 1))()
-    for number, tensor in enumerate(tensors):
-        array[number if places is None else places[number]] = address(tensor, step)
-    return array
-
-
-def address(tensor: Tensor, index: int = 0) -> int:
-    """Return the address of what stands at an index along the first axis."""
-    return tensor.data_ptr() + index * prod(tensor.shape[1:]) * tensor.element_size()

@@ -40,7 +40,7 @@ def execute(kernel: Kernel, machine: Machine, steps: Steps, limit: int) -> Resul
     """
     time, batch = steps.inputs.shape[:2]
     shared = [_shared(name, machine, steps.packed) for name in kernel.signature.shared]
-    lengths = steps.lengths.to(torch.int64)
+    lengths = steps.lengths.to(torch.int64).contiguous()
     longest = segment_for(kernel, time, batch, limit)
     if longest >= time:
         return _run(kernel, shared, steps, lengths, keep=torch.is_grad_enabled())
@@ -111,7 +111,8 @@ class _Segment:
         return results
 
     def _first_or_again(self) -> Results:
-        tensors = (*self.shared, *self.machine.controller.parameters())
+        steps, parameters = self.steps, self.machine.controller.parameters()
+        tensors = (*self.shared, *parameters, steps.inputs, *steps.state.values(), *steps.noise.values())
         made_of = [(tensor, 0 if tensor.is_inference() else tensor._version) for tensor in tensors]
         if self.made_of is None:
             self.made_of = made_of
@@ -119,9 +120,9 @@ class _Segment:
         for (now, version), (before, version_before) in zip(made_of, self.made_of, strict=True):
             if now is not before or version != version_before:
                 raise ToolkitError(
-                    "runtime: parameters were changed between the forward and the backward pass of a sequence that the "
-                    "fused runtime computes twice, as it is longer than `tape_limit_mb` allows: change them after the "
-                    "backward pass, or raise the limit"
+                    "runtime: parameters, inputs or the state were changed between the forward and the backward pass "
+                    "of a sequence that the fused runtime computes twice, as it is longer than `tape_limit_mb` allows: "
+                    "change them after the backward pass, or raise the limit"
                 )
         return self._run(keep=True)
 

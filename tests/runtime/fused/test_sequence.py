@@ -101,19 +101,25 @@ def test_of_segments_only_the_state_before_each_is_kept(monkeypatch: pytest.Monk
     assert max(longest) == 33
 
 
-def test_parameters_changed_before_a_segment_is_computed_again() -> None:
-    """An optimiser's step, or other tensors in the parameters' places, between the passes is an error and says so."""
+def test_what_is_changed_before_a_segment_is_computed_again() -> None:
+    """Parameters, inputs or a state changed in place, or replaced, between the passes is an error that says so."""
     machine, _, sparing = fused()
     machine.runner = sparing
-    inputs = drawn(40, 2, 3)
+    inputs, message = drawn(40, 2, 3), "were changed between the forward and the backward pass"
+    state = machine(inputs)[1].detach()
     loss = machine(inputs)[0].sum()
     with torch.no_grad():
         next(machine.controller.parameters()).mul_(1)
-    with pytest.raises(ToolkitError, match="parameters were changed between the forward and the backward pass"):
+    with pytest.raises(ToolkitError, match=message):
         loss.backward()
+    for tensor in (inputs, state["memory.matrix"]):
+        loss = machine(inputs, state)[0].sum()
+        tensor.mul_(1)
+        with pytest.raises(ToolkitError, match=message):
+            loss.backward()
     others = {name: value.detach().clone().requires_grad_() for name, value in machine.named_parameters()}
     outputs, _ = torch.func.functional_call(machine, others, (inputs,))
-    with pytest.raises(ToolkitError, match="parameters were changed between the forward and the backward pass"):
+    with pytest.raises(ToolkitError, match=message):
         outputs.sum().backward()
 
 
@@ -144,6 +150,8 @@ def test_inputs_and_states_need_not_be_contiguous() -> None:
     machine.runner = EagerLoop()
     inputs = drawn(3, 5, 4).permute(1, 2, 0)
     state = machine(drawn(2, 4, 3))[1]
+    lengths = torch.tensor([3, 9, 1, 9, 2, 9, 5, 9], dtype=torch.int64)[::2]
+    compare(machine, loop, inputs, lengths=lengths)
     odd = State({path: value.clone().transpose(0, -1).contiguous().transpose(0, -1) for path, value in state.items()})
     compare(machine, loop, inputs, state=odd)
 
