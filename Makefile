@@ -42,7 +42,7 @@ copy: $(INSTALLED) ## train the copy machine of the paper into runs/copy; run ag
 
 test: lint types imports unit ## all checks
 
-test-full: lint types imports unit-full wheel-check ## all checks, the slow tests and the wheel in an empty environment
+test-full: lint types imports unit-full test-fused wheel-check ## all checks, the slow tests and the wheel in an empty environment
 
 lint: $(INSTALLED) ## ruff: mistakes and formatting
 	$(BIN)/ruff check .

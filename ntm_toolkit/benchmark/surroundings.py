@@ -19,7 +19,7 @@ from ntm_toolkit.runtime.fused.build import BuildError, compiler
 def machine() -> dict[str, Any]:
     """Return a description of this machine and its software, as plain data."""
     return {
-        "platform": platform.platform(),
+        "platform": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
         "instruction_set": torch.backends.cpu.get_cpu_capability(),

@@ -64,15 +64,19 @@ def test_torch_stays_out_of_what_answers_at_once(ntm: Ntm, arguments: list[str])
     assert errors.splitlines()[-1] == "heavy: [] code: 0"
 
 
-@pytest.mark.parametrize("chosen", [None, "active"])
-def test_threads_do_not_spin_while_they_wait(ntm: Ntm, monkeypatch: pytest.MonkeyPatch, chosen: str | None) -> None:
-    """Before torch is imported OpenMP is told to sleep, unless the user has told it otherwise."""
-    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+@pytest.mark.parametrize("chosen", [None, "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"])
+def test_threads_do_not_spin_for_long(ntm: Ntm, monkeypatch: pytest.MonkeyPatch, chosen: str | None) -> None:
+    """Before torch is imported OpenMP is told to spin for a moment only, unless the user has told it otherwise."""
+    names = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
     if chosen is not None:
-        monkeypatch.setenv("OMP_WAIT_POLICY", chosen)
-    process = started("--version", code=WATCH + "    import os; print(os.environ['OMP_WAIT_POLICY'], file=sys.stderr)")
+        monkeypatch.setenv(chosen, "7")
+    told = f"    import os; print([os.environ.get(name) for name in {names}], file=sys.stderr)"
+    process = started("--version", code=WATCH + told)
     _, errors = process.communicate(timeout=60)
-    assert errors.splitlines()[-2:] == ["heavy: [] code: 0", chosen or "passive"]
+    expected = ["7" if chosen == "OMP_WAIT_POLICY" else None, {None: "30000", "GOMP_SPINCOUNT": "7"}.get(chosen)]
+    assert errors.splitlines()[-2:] == ["heavy: [] code: 0", str(expected)]
 
 
 def test_version(ntm: Ntm) -> None:
