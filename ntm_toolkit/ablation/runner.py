@@ -18,7 +18,7 @@ from ntm_toolkit.ablation.plan import Plan, spec_text
 from ntm_toolkit.ablation.recording import measured
 from ntm_toolkit.ablation.results import VERSION
 from ntm_toolkit.ablation.specs import DERIVED
-from ntm_toolkit.ablation.watching import Silent, Watch
+from ntm_toolkit.ablation.watching import Watch
 from ntm_toolkit.plugins import Registry
 from ntm_toolkit.spec.families import ExecutorSpec
 from ntm_toolkit.training.interruption import Interruption
@@ -79,7 +79,7 @@ def run(
             a reason that has nothing to do with the runs, such as a full disk.
         LookupError: no executor is of that kind.
     """
-    watch = watch or Silent()
+    watch = watch or Watch()
     registry = plan.ablation.registry
     spec = registry.part(ExecutorSpec, executor)() if isinstance(executor, str) else executor
     assert isinstance(spec, ExecutorSpec)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Protocol, TextIO
+from typing import TextIO
 
 from ntm_toolkit.ablation.folder import Result, RunName
 
 
-class Watch(Protocol):
-    """Whoever watches; all calls come from one thread."""
+class Watch:
+    """Whoever watches; all calls come from one thread. This one does nothing."""
 
     def start(self, runs: Sequence[RunName], done: Mapping[RunName, Result], total: int) -> None:
         """The ablation begins: of all `runs`, those in `done` have results; each trains on `total` sequences."""
@@ -34,32 +34,7 @@ class Watch(Protocol):
         """Nothing more comes."""
 
 
-class Silent:
-    """Watches nothing."""
-
-    def start(self, runs: Sequence[RunName], done: Mapping[RunName, Result], total: int) -> None:
-        """Say nothing."""
-
-    def started(self, run: RunName, sequences: int) -> None:
-        """Say nothing."""
-
-    def progress(self, run: RunName, sequences: int, metrics: Mapping[str, float]) -> None:
-        """Say nothing."""
-
-    def stopped(self, run: RunName) -> None:
-        """Say nothing."""
-
-    def ended(self, run: RunName, result: Result) -> None:
-        """Say nothing."""
-
-    def message(self, text: str) -> None:
-        """Say nothing."""
-
-    def close(self) -> None:
-        """Say nothing."""
-
-
-class PlainLines(Silent):
+class PlainLines(Watch):
     """Writes a line for each run that ends: for logs, and wherever there is no terminal.
 
     Args:

@@ -89,10 +89,12 @@ def _inspected(the_plan: Plan, limit: float | None) -> list[Facts]:
 
 def _write_specs(the_plan: Plan, folder: Path) -> None:
     from ntm_toolkit.ablation.plan import spec_text
+    from ntm_toolkit.training.atomic import reporting, write_file
 
-    folder.mkdir(parents=True, exist_ok=True)
+    with reporting("make the folder", folder):
+        folder.mkdir(parents=True, exist_ok=True)
     for variant in the_plan.variants:
-        (folder / f"{variant.name}.yaml").write_text(spec_text(the_plan, variant), encoding="utf-8")
+        write_file(folder / f"{variant.name}.yaml", spec_text(the_plan, variant))
 
 
 def _lines(the_plan: Plan, facts: Sequence[Facts] | None) -> Iterator[str]:

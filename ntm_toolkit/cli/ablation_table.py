@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ntm_toolkit.ablation.folder import Result, RunName
-from ntm_toolkit.ablation.watching import said
+from ntm_toolkit.ablation.watching import Watch, said
 from ntm_toolkit.cli.output import number
 from ntm_toolkit.cli.progress import duration
 
@@ -41,8 +41,8 @@ class _Tally:
             self.best = value
 
 
-class LiveTable:
-    """Shows how an ablation stands; it implements `ntm_toolkit.ablation.watching.Watch`.
+class LiveTable(Watch):
+    """Shows how an ablation stands.
 
     Args:
         metric: the label of the metric whose smallest value is shown; None for none.

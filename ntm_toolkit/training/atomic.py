@@ -23,7 +23,7 @@ def reporting(what: str, path: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            reason = "the disk is full; free some space, then go on with --resume: the last checkpoint is intact"
+            reason = "the disk is full; free some space and try again (--resume goes on from the last checkpoint)"
         raise ToolkitError(f"{path}: cannot {what}: {reason}") from error
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ntm_toolkit.ablation.folder import Result, RunName
+from ntm_toolkit.ablation.watching import Watch
 
 
-class Kept:
-    """Keeps what it was told; it implements `ntm_toolkit.ablation.watching.Watch`."""
+class Kept(Watch):
+    """Keeps what it was told."""
 
     def __init__(self) -> None:
         self.done: list[RunName] = []

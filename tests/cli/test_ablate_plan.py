@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -81,6 +83,18 @@ def test_specs_can_be_trained_by_themselves(ntm: Ntm, my: list[str], stage: str)
     assert yaml.safe_load(Path("all/without-reverse.yaml").read_text())["training"]["seed"] == 0
     checked = ntm("validate", "all", "--plugin", stage)
     assert checked.exit_code == exits.OK, checked.output
+
+
+def test_specs_that_cannot_be_written_are_an_error(ntm: Ntm, my: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk is said in a sentence, with the file."""
+
+    def full(file: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    result = ntm(*my, "--specs", "all", "--no-measure")
+    assert result.exit_code == exits.FAILED
+    assert "base.yaml: cannot write it: the disk is full" in result.stderr
 
 
 def test_mistakes_are_located(ntm: Ntm, my: list[str]) -> None:

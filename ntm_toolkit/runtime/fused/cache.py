@@ -88,10 +88,16 @@ def writable_folder() -> Path:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
-                return folder
+                if shutil.disk_usage(folder).free >= _ROOM:
+                    return folder
+            problem = f"there is no room left for {folder}"
         except OSError as error:
             problem = f"{folder} cannot be written ({error.strerror or error})"
     return _own_folder(problem, os.getpid())
+
+
+_ROOM = 16 * 2**20
+"""Bytes that have to be free where a kernel is made: several times what one takes."""
 
 
 def _folders() -> Iterator[Path]:

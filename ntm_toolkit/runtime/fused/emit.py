@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ntm_toolkit.runtime.fused import along
-from ntm_toolkit.runtime.fused.contraction import BLOCK, ROWS_AT_ONCE, Contraction, blocks
+from ntm_toolkit.runtime.fused.contraction import Contraction
 from ntm_toolkit.runtime.fused.ir import (
     Buffer,
     Call,
@@ -31,6 +30,7 @@ from ntm_toolkit.runtime.fused.ir import (
     loads,
 )
 from ntm_toolkit.runtime.fused.pointwise import FUNCTIONS
+from ntm_toolkit.runtime.fused.reduction import Reduction
 
 
 @dataclass(frozen=True)
@@ -148,9 +148,9 @@ class Emitter:
             case Store():
                 self._store(statement)
             case Reduce():
-                self._reduce(statement)
+                Reduction(self, statement).write()
             case Contract():
-                self._contract(statement)
+                Contraction(self, statement).write()
             case Scatter():
                 self._scatter(statement)
             case Scan():
@@ -164,178 +164,6 @@ class Emitter:
         sign = "+=" if statement.accumulate else "="
         self.for_lanes(f"{self.element(target, index)} {sign} {self.expression(statement.expression, index)};")
         self.close(opened)
-
-    def _reduce(self, statement: Reduce) -> None:
-        if self.lanes > 1:
-            self._reduce_in_registers(statement)
-            return
-        kept = [axis for axis in range(len(statement.shape)) if axis not in statement.axes]
-        over = [axis for axis in statement.axes if statement.shape[axis] > 1]
-        if not over:
-            index, opened = self._open(kept, statement)
-            value = self.expression(statement.expression, index)
-            self.line(f"{self.element(statement.target, index)} = {value};")
-            self.close(opened)
-        elif (row := _row(statement)) is not None:
-            self._reduce_rows(statement, row, over)
-        else:
-            self._reduce_along(statement, kept, over)
-
-    def _reduce_rows(self, statement: Reduce, row: int, over: Sequence[int]) -> None:
-        """Take whole rows of a dense axis into a row of results."""
-        how, last = _REDUCTIONS[statement.kind], over[-1]
-        kept = [axis for axis in range(len(statement.shape)) if axis not in statement.axes and axis != row]
-        index, opened = self._open(kept, statement)
-        index[row] = "j"
-        goal = self.element(statement.target, ["0" if axis in over else at for axis, at in enumerate(index)])
-        each, outer = f"for (int j = 0; j < {statement.shape[row]}; ++j)", over[:-1]
-        fresh = not outer  # the first rows make the results, if nothing is outside of them
-        if not fresh:
-            self.line("#pragma GCC ivdep")
-            self.line(f"{each} {goal} = {how.start};")
-        more, inner = self._open(outer, statement)
-        index = [at if axis in outer else index[axis] for axis, at in enumerate(more)]
-        for start, stop, width in blocks(statement.shape[last], ROWS_AT_ONCE):
-            starts = [start] if fresh else []
-            if fresh:
-                start, fresh = start + width, False
-            for first in starts:
-                self._take_rows(statement, index, last, [str(first + r) for r in range(width)], each, goal, how, True)
-            if start < stop:
-                self.open(f"for (int k = {start}; k < {stop}; k += {width})")
-                self._take_rows(statement, index, last, [f"(k+{r})" for r in range(width)], each, goal, how, False)
-                self.close()
-        self.close(opened + inner)
-
-    def _take_rows(
-        self,
-        statement: Reduce,
-        index: Sequence[str],
-        axis: int,
-        places: Sequence[str],
-        each: str,
-        goal: str,
-        how: _Reduction,
-        first: bool,
-    ) -> None:
-        self.line("#pragma GCC ivdep")
-        self.open(each)
-        for r, place in enumerate(places):
-            at = [place if other == axis else one for other, one in enumerate(index)]
-            self.line(f"const R v{r} = {self.expression(statement.expression, at)};")
-        self.line("R a = v0;")
-        for r in range(1, len(places)):
-            self.line(how.combine.format("a", f"v{r}"))
-        if first:
-            self.line(f"{goal} = a;")
-        else:
-            self.line(f"R b = {goal};")
-            self.line(how.combine.format("b", "a"))
-            self.line(f"{goal} = b;")
-        self.close()
-
-    def _reduce_along(self, statement: Reduce, kept: Sequence[int], over: Sequence[int]) -> None:
-        """Reduce along the axes, one result after the other."""
-        how, last = _REDUCTIONS[statement.kind], over[-1]
-        index, opened = self._open(kept, statement)
-        self.open("")
-        outside = list(index)
-        self.line(f"R a = {how.start};")
-        inside, inner = self._open(over[:-1], statement)
-        index = [at if axis in over else index[axis] for axis, at in enumerate(inside)]
-
-        def term(k: str, kind: str) -> str:
-            return self.along(
-                statement.expression, [k if axis == last else at for axis, at in enumerate(index)], last, kind
-            )
-
-        if (
-            statement.kind == "sum"
-            and _vectorial(statement.expression)
-            and _all_dense(statement.expression, last - len(statement.shape))
-        ):
-            along.sums(self, statement.shape[last], [term], ["a"], ["a"])
-        else:
-            self.line(f"#pragma omp simd reduction({how.simd} : a)")
-            self.open(f"for (int k = 0; k < {statement.shape[last]}; ++k)")
-            self.line(f"const R v = {term('k', '')};")
-            self.line(how.combine.format("a", "v"))
-            self.close()
-        self.close(inner)
-        self.line(f"{self.element(statement.target, outside)} = a;")
-        self.close(1 + opened)
-
-    def along(self, expression: Expression, index: Sequence[str], axis: int, kind: str) -> str:
-        """Return a vectorial expression for a vector of elements along an axis; for one number without a kind."""
-        if not kind:
-            return self.expression(expression, index)
-        match expression:
-            case Load():
-                element = self.expression(expression, index)
-                return f"wide<{kind}>(&{element})" if 1 in _steps(expression, axis - len(index)) else element
-            case Call(function, arguments):
-                parts = [self.along(argument, index, axis, kind) for argument in arguments]
-                return FUNCTIONS[function].cpp.format(*parts)
-        return self.expression(expression, index)
-
-    def _open(self, axes: Sequence[int], statement: Reduce) -> tuple[list[str], int]:
-        """Open a loop for each of the axes longer than 1, and return the index and how many were opened."""
-        index, opened = ["0"] * len(statement.shape), 0
-        for axis in axes:
-            if statement.shape[axis] > 1:
-                index[axis] = f"i{axis}"
-                self.open(f"for (int i{axis} = 0; i{axis} < {statement.shape[axis]}; ++i{axis})")
-                opened += 1
-        return index, opened
-
-    def _reduce_in_registers(self, statement: Reduce) -> None:
-        """Reduce whole vectors of lanes; several targets at once, so that no vector waits for the one before."""
-        kept = [
-            axis for axis in range(len(statement.shape)) if axis not in statement.axes and statement.shape[axis] > 1
-        ]
-        over = [axis for axis in statement.axes if statement.shape[axis] > 1]
-        how, vectorial = _REDUCTIONS[statement.kind], _vectorial(statement.expression)
-        blocked = max(kept, key=lambda axis: statement.shape[axis], default=None)
-        size = 1 if blocked is None else statement.shape[blocked]
-        index, opened = self._open([axis for axis in kept if axis != blocked], statement)
-        for start, stop, width in blocks(size, min(BLOCK, size)):
-            self.open(f"for (int j = {start}; j < {stop}; j += {width})")
-            for r in range(width):
-                self.line(f"V a{r} = V{{}} + {how.start};")
-            inner = list(index)
-            for axis in over:
-                inner[axis] = f"i{axis}"
-                self.open(f"for (int i{axis} = 0; i{axis} < {statement.shape[axis]}; ++i{axis})")
-            for r in range(width):
-                if blocked is not None:
-                    inner[blocked] = f"(j+{r})"
-                if vectorial:
-                    self.line(f"const V v{r} = {self._vectors(statement.expression, inner)};")
-                else:
-                    self.line(f"alignas(V) R u{r}[L];")
-                    self.for_lanes(f"u{r}[l] = {self.expression(statement.expression, inner)};")
-                    self.line(f"const V v{r} = *(V*)u{r};")
-                self.line(how.combine.format(f"a{r}", f"v{r}"))
-            self.close(len(over))
-            for r in range(width):
-                if blocked is not None:
-                    inner[blocked] = f"(j+{r})"
-                outside = ["0" if axis in statement.axes else place for axis, place in enumerate(inner)]
-                self.line(f"{self.vector(self.element(statement.target, outside))} = a{r};")
-            self.close()
-        self.close(opened)
-
-    def _vectors(self, expression: Expression, index: Sequence[str]) -> str:
-        """Return a vectorial expression over all lanes at once."""
-        match expression:
-            case Load(view):
-                return self.vector(self.element(view, index[len(index) - len(view.shape) :]))
-            case Call(function, arguments):
-                return FUNCTIONS[function].cpp.format(*(self._vectors(argument, index) for argument in arguments))
-        return self.expression(expression, index)
-
-    def _contract(self, statement: Contract) -> None:
-        Contraction(self, statement).write()
 
     def _scatter(self, statement: Scatter) -> None:
         index = [f"i{axis}" if size > 1 else "0" for axis, size in enumerate(statement.shape)]
@@ -397,74 +225,9 @@ class Emitter:
         self.close(1 + opened)
 
 
-def _row(statement: Reduce) -> int | None:
-    """Return the axis of results along which rows are reduced, the longest that is dense; None if there is no such."""
-    dense = [
-        axis
-        for axis, size in enumerate(statement.shape)
-        if axis not in statement.axes
-        and size >= SHORTEST_ROW
-        and abs(statement.target.strides[axis]) == 1
-        and all(abs(step) <= 1 for step in _steps(statement.expression, axis - len(statement.shape)))
-    ]
-    return max(dense, key=lambda axis: statement.shape[axis], default=None)
-
-
-def _steps(expression: Expression, axis: int) -> list[int]:
-    """Return the strides of an expression's loads along an axis, which is counted from the end."""
-    return [view.strides[axis] if view.shape[axis] > 1 else 0 for view in loads(expression) if -axis <= len(view.shape)]
-
-
-def _all_dense(expression: Expression, axis: int) -> bool:
-    steps = _steps(expression, axis)
-    return all(step in (0, 1) for step in steps) and 1 in steps
-
-
 def _place(text: str, size: int) -> str:
     """Return the C++ of a place among so many; what is none, as NaN is, becomes one, so that memory is left alone."""
     return f"std::clamp<long>((long)({text}), 0, {size - 1})"
-
-
-@dataclass(frozen=True)
-class _Reduction:
-    """How a reduction is written: for numbers, and with one bar in place of two for vectors of them as well.
-
-    Attributes:
-        start: what nothing reduces to.
-        combine: the statement that takes {1} into {0}. The greatest and the least are NaN if anything is.
-        simd: what OpenMP calls it.
-    """
-
-    start: str
-    combine: str
-    simd: str
-
-
-_REDUCTIONS: Mapping[str, _Reduction] = {
-    "sum": _Reduction("R(0)", "{0} += {1};", "+"),
-    "prod": _Reduction("R(1)", "{0} *= {1};", "*"),
-    "max": _Reduction("R(-INFINITY)", "{0} = ({1} > {0}) | ({1} != {1}) ? {1} : {0};", "max"),
-    "min": _Reduction("R(INFINITY)", "{0} = ({1} < {0}) | ({1} != {1}) ? {1} : {0};", "min"),
-}
-
-SHORTEST_ROW = 16
-"""Results below which they are made one by one."""
-
-_ARITHMETIC = ("add", "sub", "mul", "neg")
-
-
-def _vectorial(expression: Expression) -> bool:
-    """Return whether an expression is arithmetic on loads, some of them of samples, which vectors of lanes can do."""
-
-    def arithmetic(part: Expression) -> bool:
-        match part:
-            case Load() | Number(float() | int()):
-                return True
-            case Call(function, arguments):
-                return function in _ARITHMETIC and all(map(arithmetic, arguments))
-        return False
-
-    return arithmetic(expression) and any(not view.buffer.shared for view in loads(expression))
 
 
 def _dense(view: View) -> list[int]:

@@ -15,7 +15,7 @@ from ntm_submitit.executor import CrewJob, SubmititExecutor
 from ntm_submitit.specs import SubmititSpec
 
 from ntm_toolkit.ablation import Plan, load_ablation, load_results, plan, run
-from ntm_toolkit.ablation.watching import PlainLines, Silent
+from ntm_toolkit.ablation.watching import PlainLines, Watch
 from ntm_toolkit.spec import ToolkitError
 
 SPEC = """\
@@ -78,7 +78,7 @@ def test_jobs_train_what_local_processes_train_also_after_a_preemption(the_plan:
     spec = SubmititSpec(cluster="local", runs_per_job=2, minutes=5)
     preempted: list[int] = []
 
-    class Preempting(Silent):
+    class Preempting(Watch):
         def message(self, text: str) -> None:
             if not text.startswith("submitted 1 jobs"):
                 return

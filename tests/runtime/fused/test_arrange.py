@@ -17,7 +17,8 @@ from ntm_toolkit.runtime.fused.ir import Buffer, View
 from ntm_toolkit.runtime.fused.program import Program, programs
 from tests.runtime.fused.test_geometry import moves
 from tests.runtime.fused.test_trace import traced
-from tests.runtime.fused.zoo import MACHINES, ZOO, machine_of
+from tests.runtime.fused.zoo import ZOO
+from tests.runtime.fused.zoo_machines import MACHINES, machine_of
 
 
 @st.composite

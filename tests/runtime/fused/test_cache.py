@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import time
 import warnings
 from pathlib import Path
@@ -71,6 +72,15 @@ def test_a_folder_that_cannot_be_written_is_a_warning(tmp_path: Path, monkeypatc
         warnings.simplefilter("error")
         assert cache.find("a", ".txt") == file
         keep("b", "hello")
+
+
+def test_a_full_disk_is_a_warning(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So it is where there is no room left for a kernel."""
+    monkeypatch.setattr(cache, "_OWN", {})
+    usage = shutil.disk_usage(folder.parent)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1024))
+    with pytest.warns(RuntimeWarning, match="not kept: there is no room left for .*set NTM_CACHE"):
+        assert keep("a", "hello").read_text() == "hello"
 
 
 def test_no_home_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:

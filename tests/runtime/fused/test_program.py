@@ -9,7 +9,8 @@ from ntm_toolkit.runtime.fused.ir import reads, writes
 from ntm_toolkit.runtime.fused.program import Programs, programs
 from tests.examples import small_machine
 from tests.runtime.fused.test_trace import traced
-from tests.runtime.fused.zoo import MACHINES, ZOO, machine_of
+from tests.runtime.fused.zoo import ZOO
+from tests.runtime.fused.zoo_machines import MACHINES, machine_of
 
 SOME = ["gain_vector", "extra_linear", "changes_its_copy", "maximum_and_place", "passes_state_on", "no-reads", "lstm"]
 

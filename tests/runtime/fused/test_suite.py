@@ -17,7 +17,8 @@ from ntm_toolkit.runtime.fused.interpreted import InterpretedLoop
 from ntm_toolkit.runtime.fused.loop import FusedLoop
 from tests.examples import drawn
 from tests.runtime.fused.machines import compare
-from tests.runtime.fused.zoo import MACHINES, ZOO, machine_of
+from tests.runtime.fused.zoo import ZOO
+from tests.runtime.fused.zoo_machines import MACHINES, machine_of
 
 ROOT = Path(__file__).parents[3]
 SPECS = sorted(

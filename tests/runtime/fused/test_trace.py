@@ -14,7 +14,8 @@ from ntm_toolkit.runtime.fused.program import programs
 from ntm_toolkit.runtime.fused.trace import Joint, trace
 from ntm_toolkit.runtime.fused.unsupported import UnsupportedError
 from tests.examples import drawn, small_machine
-from tests.runtime.fused.zoo import ZOO, Animal, machine_of
+from tests.runtime.fused.zoo import ZOO, Animal
+from tests.runtime.fused.zoo_machines import machine_of
 
 
 class _KeptError(Exception):
