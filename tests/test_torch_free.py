@@ -10,7 +10,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SPECS = sorted(
-    ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in (ROOT / "ntm_toolkit").glob("*/specs.py")
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for pattern in ("**/specs.py", "**/specs/*.py")
+    for path in (ROOT / "ntm_toolkit").glob(pattern)
 )
 HEAVY = ("torch", "numpy", "matplotlib", "tensorboard")
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
 
-import numpy as np
 import torch
 
 from ntm_toolkit.parts import Episodes
 from ntm_toolkit.tasks.bits import BitTask
+from ntm_toolkit.tasks.drawing import Array, alike, draw_sizes, refuse_unknown_axes
 from ntm_toolkit.tasks.specs import CopySpec
-
-Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 
 class Copy(BitTask):
@@ -28,7 +25,8 @@ class Copy(BitTask):
             ValueError: an axis other than `length`, or a length below 1.
         """
         spec = self.spec
-        lengths = _lengths(spec, stream, batch, **axes)
+        refuse_unknown_axes(spec, axes)
+        lengths = draw_sizes(spec.length, stream, batch, "length", axes)
         longest = max(lengths)
         # As many random bits for every episode: the stream must not depend on how they are laid out.
         bits = torch.randint(0, 2, (longest, batch, spec.bits), generator=stream).to(torch.get_default_dtype())
@@ -47,7 +45,7 @@ def _fill(spec: CopySpec, lengths: Sequence[int], bits: Array, seen: Array, want
     first = int(spec.start_flag)
     if spec.start_flag:
         seen[0, :, spec.bits + 1] = 1
-    for episodes, length in _alike(lengths):
+    for episodes, length in alike(lengths):
         delimiter = first + length
         end = delimiter + 1 + length
         seen[first:delimiter, episodes, : spec.bits] = bits[:length, episodes]
@@ -56,22 +54,3 @@ def _fill(spec: CopySpec, lengths: Sequence[int], bits: Array, seen: Array, want
         if spec.end_marker:
             wanted[end, episodes, spec.bits] = 1
         mask[delimiter + 1 : end + spec.end_marker, episodes] = True
-
-
-def _lengths(spec: CopySpec, stream: torch.Generator, batch: int, **axes: int) -> list[int]:
-    unknown = sorted(set(axes) - set(spec.axes()))
-    if unknown:
-        raise ValueError(f"copy has no axis '{unknown[0]}'; it has {', '.join(spec.axes())}")
-    if "length" in axes:
-        if axes["length"] < 1:
-            raise ValueError(f"a length is at least 1; got {axes['length']}")
-        return [axes["length"]] * batch
-    lengths: list[int] = torch.randint(spec.length.min, spec.length.max + 1, (batch,), generator=stream).tolist()
-    return lengths
-
-
-def _alike(lengths: Sequence[int]) -> list[tuple[slice, int]]:
-    """Return episodes that have a length in common, with it."""
-    if min(lengths) == max(lengths):
-        return [(slice(None), lengths[0])]
-    return [(slice(number, number + 1), length) for number, length in enumerate(lengths)]

@@ -1,40 +1,17 @@
-"""Tasks as spec classes: copy (Graves et al. 2014, section 4.1)."""
+"""The copy task (Graves et al. 2014, section 4.1), as a spec class."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field as PydanticField
-from pydantic import model_validator
-from pydantic_core import PydanticCustomError
 
-from ntm_toolkit.plugins.hooks import hookimpl
-from ntm_toolkit.spec.families import Count, TaskSpec
-from ntm_toolkit.spec.parts import PartSpec
-from ntm_toolkit.spec.strict import StrictModel
+from ntm_toolkit.spec.families import TaskSpec
+from ntm_toolkit.tasks.specs.shared import BIT_METRICS, Range
 
 if TYPE_CHECKING:
     from ntm_toolkit import parts
-
-
-BIT_METRICS = ("bits_per_sequence", "bit_errors", "exact")
-"""What is measured of a task whose targets are independent bits."""
-
-
-class Range(StrictModel):
-    """Whole numbers from `min` to `max`, both included, drawn with equal probability."""
-
-    min: Count = 1
-    max: Count = 20
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.min > self.max:
-            raise PydanticCustomError(
-                "ntm", "{text}", {"text": f"min {self.min} is above max {self.max}; swap them or widen the range"}
-            )
-        return self
 
 
 class CopySpec(TaskSpec):
@@ -74,9 +51,3 @@ class CopySpec(TaskSpec):
         from ntm_toolkit.tasks.copy import Copy
 
         return Copy(self)
-
-
-@hookimpl
-def ntm_register_parts() -> Sequence[type[PartSpec]]:
-    """The tasks."""
-    return [CopySpec]
