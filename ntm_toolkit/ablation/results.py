@@ -162,7 +162,7 @@ class Results:
     """An ablation's results, in the order of the plan: by variant, then by seed.
 
     Attributes:
-        folder: where they were read.
+        folder: where they were read: the ablation's folder, or the file that was made of it.
         plan: what was planned.
         runs: every run that has a result, however it ended.
         missing: (variant, seed) of each that has none, or none that can be used.
@@ -234,52 +234,94 @@ _A_PLAN = TypeAdapter(RecordedPlan)
 _A_RESULT = TypeAdapter(RunResult)
 
 
-def load_results(folder: Path | str) -> Results:
-    """Read an ablation's folder.
+def load_results(place: Path | str) -> Results:
+    """Read an ablation's results, from its folder or from the file that `ntm ablate report --archive` makes of it.
 
-    Runs that have no result yet, files that are broken, and results of another spec than the plan's are left out,
-    counted in `missing`, and said in `problems`.
+    Runs that have no result yet, files and lines that are broken, and results of another spec than the plan's are left
+    out, counted in `missing`, and said in `problems`.
 
     Args:
-        folder: as `ntm ablate run` makes it; it may be read while runs are still going on.
+        place: the folder that `ntm ablate run` makes, which may be read while runs are still going on; or the file.
 
     Raises:
-        ToolkitError: the folder holds no ablation, or its plan cannot be read.
+        ToolkitError: there is no ablation, or its plan cannot be read.
     """
-    folder = Path(folder)
+    place = Path(place)
+    return _from_archive(place) if place.is_file() else _from_folder(place)
+
+
+def _from_folder(folder: Path) -> Results:
     if not (folder / PLAN).is_file():
         what = "holds no ablation" if folder.is_dir() else "is not there"
         raise ToolkitError(f"{folder}: the folder {what}; `ntm ablate run FILE` makes one, with a file {PLAN} in it")
-    plan = _read(folder / PLAN, _A_PLAN)
-    if not plan.variants:
-        raise ToolkitError(f"{folder / PLAN}: variants: there is none; the base, at least, is one")
-    runs: list[RunResult] = []
-    missing: list[tuple[str, int]] = []
-    problems: list[str] = []
+    plan = _planned(str(folder / PLAN), _content(folder / PLAN))
+    found: dict[tuple[str, int], RunResult | str] = {}
     for variant in plan.variants:
         for seed in plan.seeds:
             path = folder / variant.name / f"seed-{seed}" / RESULT
-            found = _result(path, variant, seed)
-            if isinstance(found, RunResult):
-                runs.append(found)
-            else:
-                missing.append((variant.name, seed))
-                problems += [] if found is None else [found]
-    return Results(folder, plan, tuple(runs), tuple(missing), (*problems, *_strangers(folder, plan)))
+            if path.is_file():
+                found[variant.name, seed] = _result(path, variant, seed)
+    return _results(folder, plan, found, _strangers(folder, plan))
 
 
-def _result(path: Path, variant: PlannedVariant, seed: int) -> RunResult | str | None:
-    """Return a run's result, None where it has none, or what is wrong with it."""
-    if not path.is_file():
-        return None
+def _from_archive(file: Path) -> Results:
+    first, *lines = _content(file).splitlines() or [b""]
+    plan = _planned(f"{file}:1", first)
+    variants = {variant.name: variant for variant in plan.variants}
+    found: dict[tuple[str, int], RunResult | str] = {}
+    problems: list[str] = []
+    for number, line in enumerate(lines, start=2):
+        where = f"{file}:{number}"
+        try:
+            run = _parsed(where, line, _A_RESULT)
+        except ToolkitError as error:
+            problems.append(f"{error}; it is left out")
+            continue
+        if run.variant not in variants or run.seed not in plan.seeds:
+            problems.append(f"{where}: the plan has no variant '{run.variant}' with seed {run.seed}; it is left out")
+        else:
+            found[run.variant, run.seed] = _checked(where, run, variants[run.variant])
+    return _results(file, plan, found, iter(problems))
+
+
+def _planned(where: str, content: bytes) -> RecordedPlan:
+    plan = _parsed(where, content, _A_PLAN)
+    if not plan.variants:
+        raise ToolkitError(f"{where}: variants: there is none; the base, at least, is one")
+    return plan
+
+
+def _results(
+    place: Path,
+    plan: RecordedPlan,
+    found: Mapping[tuple[str, int], RunResult | str],
+    problems: Iterator[str],
+) -> Results:
+    every = [(variant.name, seed) for variant in plan.variants for seed in plan.seeds]
+    told = [found.get(one) for one in every]
+    return Results(
+        place,
+        plan,
+        tuple(one for one in told if isinstance(one, RunResult)),
+        tuple(one for one, was in zip(every, told, strict=True) if not isinstance(was, RunResult)),
+        (*(one for one in told if isinstance(one, str)), *problems),
+    )
+
+
+def _result(path: Path, variant: PlannedVariant, seed: int) -> RunResult | str:
+    """Return a run's result, or what is wrong with it."""
     try:
-        run = _read(path, _A_RESULT)
+        run = _parsed(str(path), _content(path), _A_RESULT)
     except ToolkitError as error:
         return f"{error}; it is left out"
     if (run.variant, run.seed) != (variant.name, seed):
         return f"{path}: it is of variant '{run.variant}' and seed {run.seed}, not of this folder's; it is left out"
+    return _checked(str(path), run, variant)
+
+
+def _checked(where: str, run: RunResult, variant: PlannedVariant) -> RunResult | str:
     if run.digest != variant.digest:
-        return f"{path}: it is of another spec than the plan's ({run.digest}, not {variant.digest}); it is left out"
+        return f"{where}: it is of another spec than the plan's ({run.digest}, not {variant.digest}); it is left out"
     return run
 
 
@@ -297,23 +339,22 @@ def _strangers(folder: Path, plan: RecordedPlan) -> Iterator[str]:
             yield f"{run}: the plan has no such seed; it is left out"
 
 
-def _read(path: Path, adapter: TypeAdapter[Read]) -> Read:
+def _content(path: Path) -> bytes:
     with reporting("read it", path):
-        content = path.read_bytes()
+        return path.read_bytes()
+
+
+def _parsed(where: str, content: bytes, adapter: TypeAdapter[Read]) -> Read:
     try:
-        _check_version(path, content)
+        version = _A_MAPPING.validate_json(content).get("version")
+        if version != VERSION:
+            raise ToolkitError(f"{where}: it is of version {version!r}, and this toolkit reads {VERSION}")
         return adapter.validate_json(content)
     except ValidationError as error:
-        raise ToolkitError(f"{path}: {'; '.join(_words(error))}") from None
+        raise ToolkitError(f"{where}: {'; '.join(_words(error))}") from None
 
 
 _A_MAPPING = TypeAdapter(dict[str, Any])
-
-
-def _check_version(path: Path, content: bytes) -> None:
-    version = _A_MAPPING.validate_json(content).get("version")
-    if version != VERSION:
-        raise ToolkitError(f"{path}: it is of version {version!r}, and this toolkit reads {VERSION}")
 
 
 def _words(error: ValidationError) -> Sequence[str]:

@@ -28,6 +28,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.argument("folders", metavar="FOLDER...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--markdown", type=_FILE, metavar="FILE", help="Write the report as Markdown.")
 @click.option("--csv", "spreadsheet", type=_FILE, metavar="FILE", help="Write a row for each run, in full precision.")
+@click.option("--archive", type=_FILE, metavar="FILE", help="Keep the results of one FOLDER in a small file.")
 @click.option("--html", type=_FILE, metavar="FILE", help="Write the report as one page, with figures.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @debug_option
@@ -35,6 +36,7 @@ def command(
     folders: Sequence[Path],
     markdown: Path | None,
     spreadsheet: Path | None,
+    archive: Path | None,
     html: Path | None,
     as_json: bool,
 ) -> None:
@@ -43,12 +45,15 @@ def command(
     For each variant: how many runs solved the task, after how many sequences, what they reached, its parameters and
     its time; then its differences from the base on the same seeds. Runs that failed or diverged count; runs without a
     result are said. Of several folders, tables of variants against ablations come first. Runs may still be going on.
+    A file that --archive made stands for its folder.
     """
     from ntm_toolkit.ablation.report.summary import summarize
     from ntm_toolkit.ablation.results import load_results
     from ntm_toolkit.training.atomic import write_file
 
     folders = list(dict.fromkeys(folders))
+    if archive is not None and len(folders) > 1:
+        raise click.UsageError(f"--archive {archive}: a file holds one ablation, and {len(folders)} were given")
     results = [load_results(folder) for folder in folders]
     for problem in (problem for one in results for problem in one.problems):
         click.echo(f"warning: {problem}", err=True)
@@ -64,6 +69,15 @@ def command(
 
         write_file(spreadsheet, runs_as_csv(results))
         written.append(("runs", spreadsheet))
+    if archive is not None:
+        from ntm_toolkit.ablation.archive import write_archive
+
+        if len(results) > 1:
+            raise ToolkitError(
+                f"--archive {archive}: it holds one ablation, and {len(results)} are given; one at a time"
+            )
+        write_archive(results[0], archive)
+        written.append(("results", archive))
     if html is not None:
         from ntm_toolkit.ablation.report.page import page
 

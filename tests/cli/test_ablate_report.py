@@ -51,6 +51,16 @@ def test_json(ntm: Ntm, folder: str) -> None:
     assert {one["measure"] for one in ablation["comparisons"]} >= {"solved", "sequences_to_solve"}
 
 
+def test_an_archive_stands_for_its_folder(ntm: Ntm, folder: str) -> None:
+    """It is reported like the folder, but for what was wrong there; it holds one ablation."""
+    whole = ntm("ablate", "report", folder, "--archive", "kept.jsonl").stdout.splitlines()
+    assert whole[-1] == "results: kept.jsonl"
+    assert ntm("ablate", "report", "kept.jsonl").stdout.splitlines() == whole[:-1]
+    two = ntm("ablate", "report", folder, "kept.jsonl", "--archive", "both.jsonl")
+    assert two.exit_code == exits.WRONG_INPUT
+    assert "--archive both.jsonl: a file holds one ablation, and 2 were given" in two.stderr
+
+
 def test_files(ntm: Ntm, folder: str) -> None:
     """Each is written where it is asked for, and named."""
     found = ntm("ablate", "report", folder, "--markdown", "a.md", "--csv", "a.csv", "--html", "a.html")
