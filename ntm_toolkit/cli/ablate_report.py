@@ -72,10 +72,6 @@ def command(
     if archive is not None:
         from ntm_toolkit.ablation.archive import write_archive
 
-        if len(results) > 1:
-            raise ToolkitError(
-                f"--archive {archive}: it holds one ablation, and {len(results)} are given; one at a time"
-            )
         write_archive(results[0], archive)
         written.append(("results", archive))
     if html is not None:

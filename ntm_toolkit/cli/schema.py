@@ -1,4 +1,4 @@
-"""`ntm schema`: the JSON Schema of spec files, with which an editor completes and checks them."""
+"""`ntm schema`: the JSON Schema of specs and of ablations, with which an editor completes and checks them."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ MODELINE = "# yaml-language-server: $schema="
 @click.option(
     "--output", "-O", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write it to this file."
 )
+@click.option("--ablation", is_flag=True, help="That of ablation files instead.")
 @plugin_options
 @click.pass_context
-def command(context: click.Context, output: Path | None) -> None:
+def command(context: click.Context, output: Path | None, ablation: bool) -> None:
     """Print the JSON Schema of specs, for exactly the parts that are installed or given with --plugin."""
-    text = schema_text(session_of(context).registry())
+    text = ablation_schema_text() if ablation else schema_text(session_of(context).registry())
     if output is None:
         click.echo(text, nl=False)
         return
@@ -41,3 +42,12 @@ def schema_text(registry: Registry) -> str:
     from ntm_toolkit.spec.schema import json_schema
 
     return json.dumps(json_schema(registry, ExperimentSpec), indent=1, ensure_ascii=False) + "\n"
+
+
+def ablation_schema_text() -> str:
+    """Return the JSON Schema of ablation files; it cannot know what paths into the base lead to."""
+    from ntm_toolkit.ablation.specs import AblationSpec
+    from ntm_toolkit.spec.schema import DIALECT
+
+    schema = {"$schema": DIALECT, **AblationSpec.model_json_schema()}
+    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"

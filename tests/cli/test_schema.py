@@ -9,6 +9,7 @@ import jsonschema
 import yaml
 
 from ntm_toolkit.cli import exits
+from ntm_toolkit.shipped import shipped_ablations
 
 from .conftest import TINY, Ntm
 
@@ -38,3 +39,12 @@ def test_output(ntm: Ntm) -> None:
     failed = ntm("schema", "--output", "no/such/folder/s.json")
     assert failed.exit_code == exits.FAILED
     assert failed.stderr == "error: no/such/folder/s.json: No such file or directory\n"
+
+
+def test_of_ablations(ntm: Ntm) -> None:
+    """--ablation prints a schema that accepts every shipped ablation, and no key that there is not."""
+    validator = jsonschema.Draft202012Validator(json.loads(ntm("schema", "--ablation").stdout))
+    for path in shipped_ablations().values():
+        ablation = yaml.safe_load(path.read_text())
+        assert validator.is_valid(ablation), path
+        assert not validator.is_valid({**ablation, "colour": "red"})
