@@ -30,7 +30,7 @@ _NOT_VARIED = {
     ("evaluation",): "all variants are evaluated alike; say under 'measure' at which axes",
     ("training", "seed"): "say under 'seeds' which there are",
     ("training", "sequences"): "all variants are trained on as many; say how many under 'budget'",
-    ("training", "stop"): "what counts as solved is the same for all variants; the base says it",
+    ("training", "stop"): "what counts as solved is the same for all variants; say it under 'solved', or in the base",
     ("training", "when_solved"): "all variants go on to the end of the budget",
     ("training", "freeze"): "write a 'freeze' of its own",
 }

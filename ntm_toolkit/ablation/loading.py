@@ -15,7 +15,7 @@ from ntm_toolkit.spec.document import read_document
 from ntm_toolkit.spec.errors import Problem, SpecError
 from ntm_toolkit.spec.experiment import Axes, ExperimentSpec
 from ntm_toolkit.spec.loading import base_file, load_document, validate
-from ntm_toolkit.spec.nodes import Node, as_node
+from ntm_toolkit.spec.nodes import Node, Origin, as_node
 from ntm_toolkit.spec.suggestions import did_you_mean
 
 
@@ -110,21 +110,30 @@ def full_document(spec: ExperimentSpec, registry: Registry) -> dict[str, Any]:
 
 
 def _as_compared(base: ExperimentSpec, ablation: AblationSpec) -> ExperimentSpec:
-    """Return the base with what the ablation says of all runs: how long they train, and at what axes is evaluated."""
+    """Return the base with what the ablation says of all runs: how long they train, what is solved and measured."""
     training, evaluation = base.training.model_copy(update={"when_solved": "go-on"}), base.evaluation
     if ablation.budget is not None:
         training = training.model_copy(update={"sequences": ablation.budget.sequences})
+    if ablation.solved is not None:
+        training = training.model_copy(update={"stop": ablation.solved})
     settings: list[Axes] = []
     for measure in ablation.measure:
         if measure.metric not in DERIVED and measure.axes not in settings:
             settings.append(measure.axes)
-    evaluation = evaluation.model_copy(update={"settings": settings or [{}]})
+    held_out = evaluation.sequences if ablation.held_out is None else ablation.held_out
+    evaluation = evaluation.model_copy(update={"settings": settings or [{}], "sequences": held_out})
     return base.model_copy(update={"training": training, "evaluation": evaluation})
 
 
 def _wrong_measures(document: Node, spec: AblationSpec, base: ExperimentSpec) -> Iterator[Problem]:
-    metrics, axes = base.task.metrics(), list(base.task.axes())
+    metrics = base.task.metrics()
     seen: set[str] = set()
+    for index, rule in enumerate(spec.solved or ()):
+        place, path = document.nearest(("solved", index)), f"solved.{index}"
+        if metrics is not None and rule.metric not in metrics:
+            text = f"the task '{base.task.kind_of()}' has no metric '{rule.metric}'"
+            yield place.problem(f"{text}{did_you_mean(rule.metric, metrics)} (it has {', '.join(metrics)})", path)
+        yield from _wrong_axes(base, rule.axes, place, path)
     for index, measure in enumerate(spec.measure):
         place, path = document.nearest(("measure", index)), f"measure.{index}"
         if measure.label in seen:
@@ -133,9 +142,11 @@ def _wrong_measures(document: Node, spec: AblationSpec, base: ExperimentSpec) ->
         if measure.metric in DERIVED:
             if measure.axes:
                 yield place.problem(f"{measure.metric} has no axes: the base's stop rules say at which they hold", path)
-            if not base.training.stop:
+            if not base.training.stop and spec.solved is None:
                 yield place.problem(
-                    f"the base has no stop rules under training.stop, so nothing says what {measure.metric} is", path
+                    f"nothing says what {measure.metric} is: the base has no stop rules under training.stop, and this "
+                    "file no rules under solved",
+                    path,
                 )
             continue
         if metrics is not None and measure.metric not in metrics:
@@ -145,9 +156,14 @@ def _wrong_measures(document: Node, spec: AblationSpec, base: ExperimentSpec) ->
                 f"'{base.task.kind_of()}': {', '.join(metrics)}; of a run: {', '.join(DERIVED)})",
                 path,
             )
-        for axis in measure.axes:
-            if axis not in axes:
-                has = f"it has {', '.join(axes)}" if axes else "it has none"
-                yield place.problem(
-                    f"the task '{base.task.kind_of()}' has no axis '{axis}'{did_you_mean(axis, axes)} ({has})", path
-                )
+        yield from _wrong_axes(base, measure.axes, place, path)
+
+
+def _wrong_axes(base: ExperimentSpec, given: Axes, place: Origin, path: str) -> Iterator[Problem]:
+    axes = list(base.task.axes())
+    for axis in given:
+        if axis not in axes:
+            has = f"it has {', '.join(axes)}" if axes else "it has none"
+            yield place.problem(
+                f"the task '{base.task.kind_of()}' has no axis '{axis}'{did_you_mean(axis, axes)} ({has})", path
+            )

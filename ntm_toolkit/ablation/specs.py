@@ -20,7 +20,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from ntm_toolkit.spec.errors import describe
-from ntm_toolkit.spec.experiment import Axes
+from ntm_toolkit.spec.experiment import Axes, StopRule
 from ntm_toolkit.spec.parts import NAME_PATTERN
 from ntm_toolkit.spec.strict import StrictModel
 
@@ -158,7 +158,13 @@ class AblationSpec(StrictModel):
     )
     also: list[EntrySpec] = Field(default=[], description="More changes that are combined with no other.")
     budget: BudgetSpec | None = Field(default=None, description="The base's own unless given.")
+    solved: Annotated[list[StopRule], Field(min_length=1)] | None = Field(
+        default=None, description="What counts as solved, as under training.stop; the base's own rules unless given."
+    )
     measure: Annotated[list[MeasureItem], Field(min_length=1)] = Field(description="What is compared.")
+    held_out: Annotated[int, Field(ge=1, le=1 << 24)] | None = Field(
+        default=None, description="Sequences on which each is measured; the base's evaluation.sequences unless given."
+    )
 
     def seed_list(self) -> tuple[int, ...]:
         """Return the seeds."""

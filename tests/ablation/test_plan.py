@@ -170,6 +170,30 @@ def test_what_is_said_of_all_runs_is_in_every_spec(planned: Planned) -> None:
     assert labels == ["solved", "bit_errors[length=5]", "bits_per_sequence", "bits_per_sequence[length=5]"]
 
 
+def test_an_ablation_can_say_what_counts_as_solved(planned: Planned) -> None:
+    """In place of the base's stop rules, or where it has none, and on how many sequences is measured."""
+    rules = [{"metric": "bit_errors", "at_most": 0.0, "axes": {"length": 4}, "sequences": 7}]
+    for base in (TINY, re.sub(r"  stop: .*\n", "", TINY)):
+        made = planned({"remove": SHIFT}, base=base, solved=rules, held_out=3, measure=["solved", "bit_errors"])
+        for variant in made.variants:
+            assert [rule.model_dump(exclude_defaults=True) for rule in variant.spec.training.stop] == rules
+            assert variant.spec.evaluation.sequences == 3
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"metric": "bit_error", "at_most": 0}, "has no metric 'bit_error'; did you mean 'bit_errors'?"),
+        ({"metric": "bit_errors", "at_most": 0, "axes": {"lenght": 4}}, "no axis 'lenght'; did you mean 'length'?"),
+    ],
+)
+def test_a_wrong_rule_is_a_located_error(planned: Planned, rule: dict[str, Any], said: str) -> None:
+    """With what there is."""
+    (problem,) = problems(planned, {"remove": SHIFT}, solved=[rule])
+    assert re.match(r"my\.yaml:\d+:\d+ solved\.0: ", problem)
+    assert said in problem
+
+
 def test_a_group_is_one_variant_under_its_name(planned: Planned) -> None:
     """Its changes are made in order, a set of what a swap has brought in among them; under `also` it is combined with
     nothing.
