@@ -3,8 +3,6 @@
     python docs/results.py run copy [SEED...]      train, and put summaries into docs/results/copy.json
     python docs/results.py bench [NAME...] [DIR]   time on a machine that does nothing else: all, or those named; with
                                                    DIR, a checkout of loudinthecloud/pytorch-ntm, beside it too
-    python docs/results.py keep NAME FOLDER        put the results of a shipped ablation, run in FOLDER, into
-                                                   docs/results/ablations/NAME.jsonl
     python docs/results.py write                   write the tables from the summaries
 
 Tests check that the pages are what `write` makes of the summaries, and that each names a shipped spec.
@@ -20,17 +18,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ntm_toolkit.ablation.archive import write_archive
-from ntm_toolkit.ablation.report import tables as tables_of
-from ntm_toolkit.ablation.report.markdown import markdown_table
-from ntm_toolkit.ablation.report.summary import summarize
-from ntm_toolkit.ablation.results import load_results
-
 ROOT = Path(__file__).resolve().parent.parent
 SUMMARIES = ROOT / "docs" / "results"
-ARCHIVES = SUMMARIES / "ablations"
 README = ROOT / "README.md"
-PAGES = (README, *(ROOT / "docs" / f"{name}.md" for name in ("ablation", "performance")))
+PAGES = (README, ROOT / "docs" / "performance.md")
 
 Summary = Mapping[str, Any]
 
@@ -119,12 +110,6 @@ def bench(names: Sequence[str], checkout: str | None) -> None:
         print(name, flush=True)
 
 
-def keep(name: str, folder: Path) -> None:
-    """Keep the results of an ablation that has been run."""
-    ARCHIVES.mkdir(parents=True, exist_ok=True)
-    write_archive(load_results(folder), ARCHIVES / f"{name}.jsonl")
-
-
 def _summary(spec: str, overrides: Sequence[str], seed: int, outcome: Summary, folder: Path) -> dict[str, Any]:
     environment = json.loads((folder / "run.json").read_text())["sessions"][-1]["environment"]
     versions = {key: environment[key] for key in ("toolkit", "torch", "instruction_set", "runtime", "threads")}
@@ -154,8 +139,6 @@ def tables() -> dict[str, str]:
         path = SUMMARIES / f"{name}.json"
         if path.exists():
             rendered[study] = render(json.loads(path.read_text()))
-    for archive in sorted(ARCHIVES.glob("*.jsonl")):
-        rendered |= {f"{archive.stem}: {what}": text for what, text in _ablation(archive).items()}
     return rendered
 
 
@@ -167,18 +150,6 @@ def written(text: str) -> str:
         if found:
             text = f"{before}{begin}{table}{end}{rest.partition(end)[2]}"
     return text
-
-
-def _ablation(archive: Path) -> dict[str, str]:
-    """Return the facts, the table of variants and each table of differences of an ablation's results."""
-    summary = summarize(load_results(archive))
-    facts = "\n".join(f"- {name}: {value}" for name, value in tables_of.facts(summary))
-    shown = {"facts": f"{facts}\n"}
-    named = {f"differences in {one.title.rpartition(': ')[2]}": one for one in tables_of.difference_tables(summary)}
-    for name, table in {"variants": tables_of.variants_table(summary), **named}.items():
-        notes = "\n".join(f"- {note}" for note in table.notes)
-        shown[name] = f"{markdown_table(table)}\n" + (f"\n{notes}\n" if notes else "")
-    return shown
 
 
 def _errors(summary: Summary, length: int) -> float:
@@ -309,8 +280,6 @@ def main(arguments: Sequence[str]) -> int:
             bench(names, folder)
         case ["bench", *names] if set(names) <= set(BENCHES):
             bench(names, None)
-        case ["keep", name, folder] if Path(folder).is_dir():
-            keep(name, Path(folder))
         case ["write"]:
             for page in PAGES:
                 page.write_text(written(page.read_text()))

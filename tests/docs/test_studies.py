@@ -1,0 +1,80 @@
+"""What pages say of trained machines is what is kept of them, and that is of the ablations that are shipped."""
+
+from __future__ import annotations
+
+import json
+import re
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ntm_toolkit.ablation import load_ablation, load_results, plan
+from ntm_toolkit.plugins import load
+from ntm_toolkit.shipped import find_shipped_ablation
+
+ROOT = Path(__file__).resolve().parents[2]
+KEPT = sorted((ROOT / "docs" / "results" / "studies").glob("*.jsonl"))
+
+
+@pytest.fixture(scope="module")
+def studies() -> dict[str, Any]:
+    """What the script that writes the pages defines."""
+    return runpy.run_path(str(ROOT / "docs" / "studies.py"))
+
+
+def test_the_pages_are_what_is_kept(studies: dict[str, Any]) -> None:
+    """Every table between marks is what `python docs/studies.py write` makes of the results."""
+    for page in studies["PAGES"]:
+        assert studies["written"](page.read_text()) == page.read_text(), f"{page}: run: python docs/studies.py write"
+
+
+def test_the_figures_are_what_is_kept(studies: dict[str, Any]) -> None:
+    """Each shows what the results say, and none is left from before."""
+    drawn = studies["figures"]()
+    assert {path.name for path in studies["FIGURES"].glob("*")} == set(drawn)
+    for file, text in drawn.items():
+        assert _shapes((studies["FIGURES"] / file).read_text()) == _shapes(text), "run: python docs/studies.py write"
+
+
+def _shapes(svg: str) -> list[str]:
+    """Return what a figure draws, but for how a release of matplotlib calls it."""
+    return re.findall(r' d="([^"]*)"', svg)
+
+
+@pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
+def test_what_is_kept_is_of_a_shipped_ablation(path: Path) -> None:
+    """Of that name, with the variants and seeds that it plans, no run left out; each says by what it was made."""
+    results = load_results(path)
+    assert results.problems == ()
+    assert results.missing == ()
+    assert find_shipped_ablation(path.stem) is not None
+    planned = plan(load_ablation(path.stem, registry=load(entry_points=False)))
+    assert tuple(results.plan.seeds) == planned.seeds
+    assert [variant.name for variant in results.plan.variants] == [variant.name for variant in planned.variants]
+    assert [list(variant.changes) for variant in results.plan.variants] == [
+        [json.loads(json.dumps(change.as_json())) for change in variant.changes] for variant in planned.variants
+    ]
+    assert results.plan.command == f"ntm ablate run {path.stem}"
+    assert all({"toolkit", "torch", "runtime", "threads"} <= run.environment.keys() for run in results.runs)
+
+
+def test_comparing_says_what_differs(studies: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing for the same runs; for another outcome both, and what has no counterpart."""
+    from tests.ablation.folders import planned, solved
+
+    monkeypatch.setitem(studies["keep"].__globals__, "KEPT", tmp_path)
+    ablation = planned(["base", "other"], [0, 1])
+    for name in ("base", "other"):
+        for seed in (0, 1):
+            solved(ablation, name, seed, at=500)
+    folder = ablation.write(tmp_path / "runs")
+    studies["keep"]("made-up", folder)
+    assert studies["compare"]("made-up", folder) == ["4 of 4 runs gave the same to the last bit"]
+    ablation.runs["other", 1]["solved_at"] = 700
+    del ablation.runs["base", 0]
+    lines = studies["compare"]("made-up", ablation.write(tmp_path / "again"))
+    assert len(lines) == 3
+    assert re.match(r"other, seed 1: kept solved after 500.*; now solved after 700", lines[0])
+    assert lines[1:] == ["base, seed 0: has no result here", "2 of 4 runs gave the same to the last bit"]
