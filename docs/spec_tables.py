@@ -1,7 +1,8 @@
-"""The tables of fields in spec.md and ablation.md, made from the models: `python docs/spec_tables.py` writes them.
+"""The tables in spec.md, ablation.md and tasks.md, made from the models: `python docs/spec_tables.py` writes them.
 
 In a page a table stands between `<!-- fields: TrainingSpec -->`, or `<!-- parts: stage -->` for all built-in parts of
-a family, and `<!-- end of fields -->`. A test checks that the page is what this script makes of it.
+a family, or `<!-- tasks: all -->`, and `<!-- end of fields -->`. A test checks that the page is what this script makes
+of it.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from ntm_toolkit.ablation.specs import AblationSpec
 from ntm_toolkit.cli.part_page import as_yaml, field_page, summary
 from ntm_toolkit.spec import experiment
 from ntm_toolkit.spec.declarations import Activation
-from ntm_toolkit.spec.families import FAMILIES
+from ntm_toolkit.spec.families import FAMILIES, TaskSpec
 from ntm_toolkit.spec.schedules import Schedule
 from ntm_toolkit.spec.strict import StrictModel
 
-PAGES = [Path(__file__).parent / name for name in ("spec.md", "ablation.md")]
-_PLACE = re.compile(r"<!-- (fields|parts): (\w+) -->\n.*?<!-- end of fields -->\n", re.DOTALL)
+PAGES = [Path(__file__).parent / name for name in ("spec.md", "ablation.md", "tasks.md")]
+_PLACE = re.compile(r"<!-- (fields|parts|tasks): (\w+) -->\n.*?<!-- end of fields -->\n", re.DOTALL)
 _ACTIVATIONS = " | ".join(get_args(Activation))
 _MODELS: Mapping[str, type[StrictModel]] = {
     **{name: value for name, value in vars(experiment).items() if isinstance(value, type)},
@@ -38,7 +39,10 @@ def updated(page: str) -> str:
 
 
 def _filled(what: str, name: str) -> str:
-    table = _table(_MODELS[name].model_fields.items()) if what == "fields" else _parts(name)
+    if what == "tasks":
+        table = _tasks()
+    else:
+        table = _table(_MODELS[name].model_fields.items()) if what == "fields" else _parts(name)
     return f"<!-- {what}: {name} -->\n{table}\n<!-- end of fields -->\n"
 
 
@@ -54,6 +58,17 @@ def _parts(name: str) -> str:
     return "\n".join(blocks).rstrip("\n")
 
 
+def _tasks() -> str:
+    """Return a row for each task: what it asks for, and the sizes that evaluation can set."""
+    rows = []
+    for registration in plugins.load(entry_points=False).parts(TaskSpec):
+        example = registration.part.examples()[0]
+        assert isinstance(example, TaskSpec)
+        axes = "; ".join(f"`{axis}`: {meaning}" for axis, meaning in example.axes().items())
+        rows.append(f"| `{registration.kind}` | {_escaped(summary(registration.part))} | {_escaped(axes) or 'none'} |")
+    return "\n".join(["| kind | what it asks | axes |", "|---|---|---|", *rows])
+
+
 def _table(fields: Iterable[tuple[str, FieldInfo]]) -> str:
     rows = [_row(field_page(name, info)) for name, info in fields]
     return "\n".join(["| field | takes | default | meaning |", "|---|---|---|---|", *rows])
@@ -61,7 +76,7 @@ def _table(fields: Iterable[tuple[str, FieldInfo]]) -> str:
 
 def _row(field: Mapping[str, Any]) -> str:
     default = "required" if field["required"] else f"`{as_yaml(field['default'])}`"
-    takes = re.sub(r"mapping with [a-z_, ]+", "mapping", field["takes"]).replace(_ACTIVATIONS, "activation")
+    takes = re.sub(r"mapping with [a-z0-9_, ]+", "mapping", field["takes"]).replace(_ACTIVATIONS, "activation")
     return f"| `{field['name']}` | {_escaped(takes)} | {default} | {_escaped(field['description'])} |"
 
 

@@ -6,7 +6,7 @@ import torch
 
 from ntm_toolkit.model.machine import Machine
 from ntm_toolkit.parts import SequenceModel
-from ntm_toolkit.runtime.choice import Choice, choose
+from ntm_toolkit.runtime.choice import Choice, choose, without_steps
 from ntm_toolkit.spec.errors import SpecError, ToolkitError
 from ntm_toolkit.spec.experiment import ExperimentSpec
 from ntm_toolkit.spec.nodes import Node, as_node
@@ -33,8 +33,9 @@ def build(spec: ExperimentSpec, *, batch_first: bool = False) -> SequenceModel:
     model.to(device=device, dtype=DTYPES[spec.dtype])
     for name in frozen_parameters(model, spec):
         model.get_parameter(name).requires_grad_(False)
+    choice = runtime_of(spec)
     if isinstance(model, Machine):
-        model.runner = runtime_of(spec).runner
+        model.runner = choice.runner
     return model
 
 
@@ -78,6 +79,8 @@ def _is_below(place: str, path: tuple[str, ...]) -> bool:
 
 def runtime_of(spec: ExperimentSpec) -> Choice:
     """Return the runtime that an experiment's model is executed by, and why."""
+    if not spec.model.has_steps:
+        return without_steps(spec.runtime, spec.model.kind_of())
     return choose(spec.runtime, torch.device(spec.device))
 
 

@@ -27,6 +27,7 @@ from ntm_toolkit.spec.families import (
     TrackerSpec,
 )
 from ntm_toolkit.spec.parts import PartSpec, looking_up
+from ntm_toolkit.tasks.specs.episodes_file import EXAMPLE
 
 REGISTRY = plugins.load(entry_points=False)
 PARTS = REGISTRY.parts()
@@ -34,6 +35,7 @@ DIMS = Dims(inputs=3, outputs=2, slots=7, width=4, hidden=5, heads=2, reads={"re
 REQUIRED: dict[str, dict[str, Any]] = {
     "head": {"addressing": ["content", "shift"]},
     "model": {"heads": [{"kind": "read", "addressing": ["content"]}]},
+    "task": dict.fromkeys(("train", "held_out"), str(EXAMPLE)),
 }
 """What a family's parts cannot do without."""
 

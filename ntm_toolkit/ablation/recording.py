@@ -5,20 +5,29 @@ Free of torch until stop rules are asked.
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ntm_toolkit.ablation.folder import Result, RunName
+from ntm_toolkit.ablation.plan import digest as digest_of
 from ntm_toolkit.ablation.results import VERSION, Status
 from ntm_toolkit.ablation.specs import MeasureSpec
+from ntm_toolkit.plugins import Registry
 from ntm_toolkit.plugins.builtin import DISTRIBUTION
 from ntm_toolkit.spec.experiment import ExperimentSpec
 from ntm_toolkit.training.outcome import Outcome
 from ntm_toolkit.training.plain_data import numbers
 from ntm_toolkit.training.rows import Row
-from ntm_toolkit.training.run_folder import METRICS, TIMINGS, RunFolder
+from ntm_toolkit.training.run_folder import METRICS, TIMINGS, RunFolder, filled_in
+
+
+def digest_now(run: RunFolder, registry: Registry) -> str:
+    """Return the digest of the spec of a run that was begun, with what specs have learned to say since by default."""
+    # Through JSON, for numbers as keys are strings there.
+    return digest_of(json.loads(json.dumps(filled_in(run.spec(), registry))))
 
 
 def result_of(
@@ -76,6 +85,11 @@ def measured(rows: Sequence[Row], measures: Sequence[str]) -> dict[str, float]:
     """Return what was reached on held-out sequences, by the labels of what is measured; without what was not."""
     found = {label(row.axes, name): value for row in rows for name, value in row.mean.items()}
     return {name: found[name] for name in measures if name in found}
+
+
+def learning_curve(folder: RunFolder) -> list[dict[str, Any]]:
+    """Return what a run's evaluations measured while it trained, each with its sequences and seconds."""
+    return _curve(list(_evaluations(folder)), folder.lines(TIMINGS))
 
 
 def label(axes: Mapping[str, int], metric: str) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ntm_toolkit.ablation.executors import Work
 from ntm_toolkit.ablation.folder import AblationFolder, Result, RunName
 from ntm_toolkit.ablation.plan import Plan, spec_text
-from ntm_toolkit.ablation.recording import measured
+from ntm_toolkit.ablation.recording import digest_now, measured
 from ntm_toolkit.ablation.results import VERSION
 from ntm_toolkit.ablation.specs import DERIVED
 from ntm_toolkit.ablation.watching import Watch
@@ -142,7 +142,7 @@ def _tidied(folder: AblationFolder, registry: Registry, retry_failed: bool) -> I
     back: list[RunName] = []
     measures = [name for name in folder.record["measure"] if name not in DERIVED]
     for run in folder.runs:
-        result = folder.any_result(run)
+        result = _renewed(folder, run, registry)
         why = None if result is None else _stale(folder, run, result, registry, retry_failed)
         if result is not None and why is None and not _lacks(result, measures):
             continue
@@ -161,6 +161,17 @@ def _tidied(folder: AblationFolder, registry: Registry, retry_failed: bool) -> I
         yield f"{_listed(runs)}: set aside in {folder.path / '.aside'}: {why}"
     if back:
         yield f"{_listed(back)}: taken back from {folder.path / '.aside'}: the spec is as it was then"
+
+
+def _renewed(folder: AblationFolder, run: RunName, registry: Registry) -> Result | None:
+    """Return a result; one of the plan's spec, but for what specs could not say then, is of the plan from now on."""
+    result, wanted, place = folder.any_result(run), folder.digest(run.variant), RunFolder(folder.run_path(run))
+    if result is None or result["digest"] == wanted or not place.is_run or digest_now(place, registry) != wanted:
+        return result
+    with folder.lock(run) as lock:
+        if lock.exclusive():
+            folder.write_result(run, {**result, "digest": wanted})
+    return folder.any_result(run)
 
 
 def _stale(

@@ -23,7 +23,7 @@ from ntm_toolkit import plugins
 from ntm_toolkit.ablation.folder import AblationFolder, Result, RunName
 from ntm_toolkit.ablation.loading import full_document
 from ntm_toolkit.ablation.plan import digest
-from ntm_toolkit.ablation.recording import failure_of, label, result_of
+from ntm_toolkit.ablation.recording import digest_now, failure_of, label, result_of
 from ntm_toolkit.building import build, check_device, runtime_of
 from ntm_toolkit.experiments import load_spec
 from ntm_toolkit.plugins import Registry
@@ -133,8 +133,7 @@ class Worker:
         place = RunFolder(self._folder.run_path(run))
         if not place.is_run:
             return
-        # Through JSON, for numbers as keys are strings there.
-        then = digest(json.loads(json.dumps(place.spec())))
+        then = digest_now(place, self._registry)
         if then != wanted:
             kept = self._folder.set_aside(run, then)
             self.tell("message", text=f"{run}: a run of another spec was begun there; it is in {kept} now")

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from ntm_toolkit.building import DTYPES, build
-from ntm_toolkit.model.machine import Machine
 from ntm_toolkit.model.specs import NTMSpec
 from ntm_toolkit.parts import Episodes, NoiseKey
 from ntm_toolkit.spec.errors import ToolkitError
@@ -110,8 +109,6 @@ def by_runtime(spec: ExperimentSpec, kind: RuntimeKind, episodes: Episodes) -> C
         outputs, _ = model(episodes.inputs, lengths=episodes.lengths, noise=noise)
         return task.loss(outputs, episodes)
 
-    if not isinstance(model, Machine):
-        raise ToolkitError(f"model: runtimes are compared for machines; a '{spec.model.kind_of()}' has none")
     return TorchContestant(kind, parameters, loss, spec)
 
 

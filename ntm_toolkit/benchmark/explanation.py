@@ -26,7 +26,7 @@ def explanation(spec: ExperimentSpec) -> str:
     """
     model = build(spec)
     if not isinstance(model, Machine):
-        raise ToolkitError(f"model: only machines are fused; a '{spec.model.kind_of()}' is executed as it is")
+        raise ToolkitError(f"model: only machines are fused; a model of kind '{spec.model.kind_of()}' executes itself")
     seen = _Seen()
     model.runner = seen
     model(torch.zeros(1, 1, model.input_size, dtype=model.dtype, device=model.device))

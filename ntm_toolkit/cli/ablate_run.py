@@ -129,10 +129,10 @@ def _watch(ablation: LoadedAblation) -> Watch:
 
 
 def _metric_that_matters(ablation: LoadedAblation) -> str | None:
-    """Return the label of what is bounded first for the task to be solved, which is better the smaller it is."""
+    """Return the label of what is bounded from above first for the task to be solved: the smaller it is the better."""
     from ntm_toolkit.ablation.specs import MeasureSpec
 
-    rules = ablation.experiment.training.stop
+    rules = [rule for rule in ablation.experiment.training.stop if rule.at_most is not None]
     return MeasureSpec(metric=rules[0].metric, axes=rules[0].axes).label if rules else None
 
 

@@ -15,7 +15,7 @@ from ntm_toolkit.cli.session import Session, plugin_options, session_of
 from ntm_toolkit.spec.suggestions import did_you_mean
 from ntm_toolkit.version import __version__
 
-COMMANDS = ("train", "eval", "validate", "new", "runs", "ablate", "bench", "plugins", "schema")
+COMMANDS = ("train", "eval", "compare", "validate", "new", "runs", "ablate", "bench", "plugins", "schema")
 """The toolkit's own commands, in the order of a user's way; each is `command` in a module of that name."""
 
 

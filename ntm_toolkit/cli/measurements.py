@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def print_evaluation(rows: Sequence[Row]) -> None:
-    """Print each metric's mean, and a guesser's where the task knows it, at each setting."""
+    """Print each metric's mean at each setting, a guesser's, and the optimum on the same sequences, where known."""
     metrics = list(dict.fromkeys(name for row in rows for name in row.mean))
     headings = ["held out", "sequences"]
     cells = [[row.label, str(row.sequences)] for row in rows]
     for name in metrics:
-        headings += [name.replace("_", " "), "by guessing"]
+        headings += [name.replace("_", " "), "by guessing", "optimum"]
         for row, line in zip(rows, cells, strict=True):
-            line += [number(row.mean.get(name)), number(row.chance.get(name))]
+            line += [number(row.mean.get(name)), number(row.chance.get(name)), number(row.oracle.get(name))]
     print_table(headings, cells, right=headings[1:])

@@ -17,6 +17,7 @@ from ntm_toolkit.plugins import Registration, Registry
 from ntm_toolkit.plugins.failures import PluginError, plugin_code
 from ntm_toolkit.spec.declarations import Dims
 from ntm_toolkit.spec.families import HeadSpec, StageSpec, TrackerSpec
+from ntm_toolkit.spec.files import DataFile
 from ntm_toolkit.spec.parts import PartSpec
 from ntm_toolkit.spec.schedules import Schedule
 
@@ -83,7 +84,8 @@ def takes(annotation: Any, metadata: Any = ()) -> str:
     if issubclass(annotation, PartSpec):
         return annotation.family or annotation.__name__
     if issubclass(annotation, BaseModel):
-        return f"mapping with {', '.join(annotation.model_fields)}"
+        short = "path or " if issubclass(annotation, DataFile) else ""
+        return f"{short}mapping with {', '.join(annotation.model_fields)}"
     return " ".join([_WORDS.get(annotation, annotation.__name__), *_bounds(metadata)])
 
 

@@ -15,8 +15,10 @@ import click
 from ntm_toolkit.cli import exits
 from ntm_toolkit.cli.output import count, print_json, print_table
 from ntm_toolkit.cli.session import Session, plugin_options, session_of
+from ntm_toolkit.spec.errors import ToolkitError
 
 if TYPE_CHECKING:
+    from ntm_toolkit.plugins import Registry
     from ntm_toolkit.spec.experiment import ExperimentSpec
     from ntm_toolkit.training.outcome import Outcome
     from ntm_toolkit.training.profile import Profile
@@ -28,7 +30,8 @@ FIGURE = "figure.png"
 
 @click.command(
     epilog="Example: ntm train copy -o training.seed=3 -o model.memory.slots=64\n\n"
-    "Example: ntm train my.yaml --plugin my_stage.py --run runs/mine --resume",
+    "Example: ntm train my.yaml --plugin my_stage.py --run runs/mine --resume\n\n"
+    "Example: torchrun --nproc-per-node 2 -m ntm_toolkit train copy -o training.batch=16",
     short_help="Train a spec.",
 )
 @click.argument("spec")
@@ -72,7 +75,8 @@ def command(
     """Train the model that SPEC states, and evaluate it.
 
     SPEC is a YAML file, or the name of a shipped spec, such as copy. Training ends when the spec's stop rules hold or
-    its budget is used up. Ctrl-C saves a checkpoint first; --resume then goes on to the very same result.
+    its budget is used up. Ctrl-C saves a checkpoint first; --resume then goes on to the very same result. Processes
+    that torchrun starts train it together, each on a part of every batch.
     """
     from ntm_toolkit.experiments import load_spec
 
@@ -84,6 +88,11 @@ def command(
             f"--require-solved: {spec} has no stop rules under training.stop, so nothing in it says what solved is",
             context,
         )
+    from ntm_toolkit.training.team import rank
+
+    if rank() > 0:
+        _follow(experiment, registry)
+        return
     with ExitStack() as stack:
         if folder is None:
             folder = stack.enter_context(_folder(spec, experiment.training.seed, resume))
@@ -108,6 +117,17 @@ def command(
     if outcome.stopped_because == "interrupted":
         click.echo(f"go on with: {_resume_command(spec, overrides, folder, session)}", err=True)
     context.exit(_exit_code(outcome, require_solved))
+
+
+def _follow(experiment: ExperimentSpec, registry: Registry) -> None:
+    """Train as one of several processes that is not the first, which keeps the run, prints and says how it ended."""
+    from ntm_toolkit.training.loop import train
+    from ntm_toolkit.training.team import rank
+
+    try:
+        train(experiment, registry=registry)
+    except ToolkitError as error:
+        raise ToolkitError(f"process {rank()}: {error}") from error
 
 
 @contextmanager
@@ -224,7 +244,9 @@ def _exit_code(outcome: Outcome, require_solved: bool) -> int:
 
 
 def _resume_command(spec: str, overrides: Sequence[str], folder: Path, session: Session) -> str:
-    words: list[Any] = ["ntm", "train", spec]
+    from ntm_toolkit.training.team import launcher
+
+    words: list[Any] = [*(launcher() or ["ntm"]), "train", spec]
     for override in overrides:
         words += ["-o", override]
     words += ["--run", folder, "--resume"]

@@ -19,8 +19,8 @@ from ntm_toolkit.model.output import Output
 from ntm_toolkit.model.sequence import EagerLoop, Runner, Steps
 from ntm_toolkit.model.specs import NTMSpec
 from ntm_toolkit.model.step import Step
-from ntm_toolkit.model.validation import check_inputs, check_lengths, check_state
 from ntm_toolkit.parts import NoiseKey, Recorder, SequenceModel, State, Tensors, Tree, seeded, seeding
+from ntm_toolkit.parts.validation import check_inputs, check_lengths, check_state
 from ntm_toolkit.spec.declarations import Dims, Noise
 from ntm_toolkit.spec.families import HeadSpec
 
@@ -140,7 +140,8 @@ class Machine(SequenceModel):
             if self.batch_first:
                 inputs = inputs.transpose(0, 1)
             time, batch = inputs.shape[:2]
-            state = self.initial_state(batch) if state is None else check_state(state, self, batch)
+            start = self.initial_state(batch)
+            state = start if state is None else check_state(state, start)
             active = None
             if lengths is None:
                 lengths = torch.full((batch,), time, device=self.device)

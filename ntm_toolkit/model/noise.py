@@ -17,8 +17,8 @@ def draw_noise(
     """Return the random numbers of the next `time` steps, by path, (time, batch, *shape).
 
     Each sequence's are those of its own time, the number of steps that it has taken, so that a sequence cut in chunks,
-    with its state carried, is given the same numbers as in one piece. They are drawn on the CPU, so that they are the
-    same for every device.
+    with its state carried, is given the same numbers as in one piece; so is a part of a batch, by `key.first` and
+    `key.total`. They are drawn on the CPU, so that they are the same for every device.
     """
     if not declared:
         return {}
@@ -27,13 +27,15 @@ def draw_noise(
     batch = like.shape[1]
     times = torch.arange(time)[:, None] + state["time"].cpu()
     different, place = torch.unique(times, return_inverse=True)
+    whole = batch if key.total is None else key.total
+    sequences = torch.arange(key.first, key.first + batch)
     drawn = {}
     for path, noise in declared.items():
         if noise.training_only and not training:
             drawn[path] = torch.full((time, batch, *noise.shape), noise.off, dtype=like.dtype, device=like.device)
             continue
-        at_times = torch.stack([_draw(noise, key, path, at, (batch, *noise.shape)) for at in different.tolist()])
-        drawn[path] = at_times[place, torch.arange(batch)].to(dtype=like.dtype, device=like.device)
+        at_times = torch.stack([_draw(noise, key, path, at, (whole, *noise.shape)) for at in different.tolist()])
+        drawn[path] = at_times[place, sequences].to(dtype=like.dtype, device=like.device)
     return drawn
 
 

@@ -44,6 +44,8 @@ class OutputSpec(StrictModel):
 class NTMSpec(ModelSpec):
     """A Neural Turing Machine (Graves et al. 2014): a controller that addresses a memory through heads."""
 
+    has_steps = True
+
     kind: Literal["ntm"] = "ntm"
     memory: MemorySpec = PydanticField(default=MatrixSpec(), description="What the heads read and write.")
     controller: ControllerSpec = PydanticField(

@@ -11,10 +11,19 @@ from ntm_toolkit.parts.state import State
 
 @dataclass(frozen=True)
 class NoiseKey:
-    """Which random numbers a sequence is given: they are a function of (seed, batch, path, time) alone."""
+    """Which random numbers a sequence is given: they are a function of (seed, batch, path, time) alone.
+
+    Attributes:
+        seed: of the run.
+        batch: which batch.
+        first: where in the batch the first sequence stands, when a part of the batch is run by itself.
+        total: how many sequences the whole batch has; None where the whole is run.
+    """
 
     seed: int
     batch: int
+    first: int = 0
+    total: int | None = None
 
 
 class SequenceModel(nn.Module):

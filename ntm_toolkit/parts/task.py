@@ -34,6 +34,28 @@ class Episodes:
             lengths=None if self.lengths is None else self.lengths.to(device=device),
         )
 
+    def sequences(self, first: int, end: int) -> Episodes:
+        """Return some of the episodes, from the one at `first` to the one before `end`, without steps beyond all."""
+        lengths = None if self.lengths is None else self.lengths[first:end]
+        all_of_them = end - first == self.inputs.shape[1]
+        longest = len(self.inputs) if lengths is None or all_of_them else max(1, int(lengths.max()))
+        return Episodes(
+            inputs=self.inputs[:longest, first:end],
+            targets=self.targets[:longest, first:end],
+            mask=self.mask[:longest, first:end],
+            lengths=lengths,
+        )
+
+    def steps(self, first: int, end: int) -> Episodes:
+        """Return some steps of all episodes, from the one at `first` to the one before `end`."""
+        inputs = self.inputs[first:end]
+        return Episodes(
+            inputs=inputs,
+            targets=self.targets[first:end],
+            mask=self.mask[first:end],
+            lengths=None if self.lengths is None else (self.lengths - first).clamp(0, len(inputs)),
+        )
+
 
 class Task:
     """A generator of episodes; all randomness comes from the generator that it is given."""
@@ -46,9 +68,34 @@ class Task:
         """
         raise NotImplementedError
 
+    def held_out(self, stream: torch.Generator, batch: int, first: int, **axes: int) -> Episodes:
+        """Return a batch that evaluation measures; drawn as in training, from evaluation's own stream, by default.
+
+        A task on data returns what it keeps for evaluation, which is best gone through in order, each episode once.
+
+        Args:
+            stream: a generator that training never has.
+            batch: how many episodes.
+            first: how many this evaluation has measured before, >= 0.
+            axes: those that are held fixed.
+
+        Raises:
+            ValueError: an axis that the task does not have, or a value outside its range.
+        """
+        return self.episodes(stream, batch, **axes)
+
     def loss(self, outputs: Tensor, episodes: Episodes) -> Tensor:
         """Return the scalar that training minimises, of outputs (time, batch, outputs)."""
         raise NotImplementedError
+
+    def weight(self, episodes: Episodes) -> Tensor:
+        """Return how much the loss of these episodes counts beside that of others, a scalar of at least 0.
+
+        The loss of two batches as one is the mean of theirs, so weighted: this is how many steps are scored, since a
+        loss is a mean over scored steps. A task whose loss is a mean over something else says so here; training then
+        comes to the same gradient however a batch is divided.
+        """
+        return episodes.mask.sum()
 
     def metrics(self, outputs: Tensor, episodes: Episodes) -> Mapping[str, Tensor]:
         """Return each metric per episode, (batch,)."""

@@ -7,6 +7,7 @@ DISTRIBUTION = "ntm-toolkit"
 
 MODULES: tuple[str, ...] = (
     "ntm_toolkit.model.specs",
+    "ntm_toolkit.baselines.specs",
     "ntm_toolkit.memory.specs",
     "ntm_toolkit.controllers.specs",
     "ntm_toolkit.interface.specs",

@@ -66,6 +66,25 @@ def choose(options: RuntimeOptions, device: torch.device) -> Choice:
     return Choice("fused", fused, "auto: one kernel for the whole sequence, compiled when it is first used")
 
 
+def without_steps(options: RuntimeOptions, kind: str) -> Choice:
+    """Return the runtime of a model that has no steps: it executes itself, which is eager, `NTM_RUNTIME` or not.
+
+    Args:
+        options: what was asked for.
+        kind: of the model, for the message.
+
+    Raises:
+        ToolkitError: another runtime was asked for by name.
+    """
+    if options.kind not in ("auto", "eager"):
+        raise ToolkitError(
+            f"runtime: '{options.kind}' executes the steps of a machine, and a model of kind '{kind}' has none: it "
+            "executes itself; use 'auto' or 'eager'"
+        )
+    why = "asked for" if options.kind == "eager" else "auto: the model has no steps to fuse, it executes itself"
+    return Choice("eager", EagerLoop(), why)
+
+
 def executing(runner: Runner) -> str:
     """Return the kind of runtime that executes steps in truth: another than was chosen where that has given way."""
     if isinstance(runner, FusedLoop):

@@ -6,9 +6,12 @@ Everything here is free of torch.
 from ntm_toolkit.spec.declarations import Activation, Dims, Field, Needs, Noise, StateTensor
 from ntm_toolkit.spec.errors import Problem, SpecError, ToolkitError
 from ntm_toolkit.spec.experiment import (
+    AverageSpec,
     ClipSpec,
     EvaluationSpec,
     ExperimentSpec,
+    PhaseSpec,
+    PlateauSpec,
     RuntimeOptions,
     StopRule,
     TrainingSpec,
@@ -32,6 +35,7 @@ from ntm_toolkit.spec.families import (
     TaskSpec,
     TrackerSpec,
 )
+from ntm_toolkit.spec.files import DataFile, FileField
 from ntm_toolkit.spec.parts import NamedPartSpec, PartSpec
 from ntm_toolkit.spec.schedules import Scalar, Schedule
 from ntm_toolkit.spec.strict import StrictModel
@@ -39,14 +43,17 @@ from ntm_toolkit.spec.strict import StrictModel
 __all__ = [
     "FAMILIES",
     "Activation",
+    "AverageSpec",
     "ClipSpec",
     "ControllerSpec",
     "Count",
+    "DataFile",
     "Dims",
     "EvaluationSpec",
     "ExecutorSpec",
     "ExperimentSpec",
     "Field",
+    "FileField",
     "HeadSpec",
     "ImporterSpec",
     "InitializerSpec",
@@ -59,6 +66,8 @@ __all__ = [
     "NormalizerSpec",
     "OptimizerSpec",
     "PartSpec",
+    "PhaseSpec",
+    "PlateauSpec",
     "Problem",
     "RuntimeOptions",
     "Scalar",

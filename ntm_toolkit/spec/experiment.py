@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from ntm_toolkit.spec.errors import SpecError
@@ -29,10 +29,85 @@ class StopRule(StrictModel):
     """What counts as solved: a bound on a metric's mean over held-out sequences, at fixed axes or as in training."""
 
     metric: str = Field(description="A metric of the task, such as bit_errors.")
-    at_most: float = Field(description="Met while the metric is not above this.")
+    at_most: float | None = Field(
+        default=None, description="Met while the metric is not above this, for one that is better the lower it is."
+    )
+    at_least: float | None = Field(
+        default=None, description="Met while it is not below this, as in exact: 0.99; a rule has one of the two."
+    )
     axes: Axes = Field(default={}, description="Axes of the task held fixed, such as length: 120.")
     sequences: Annotated[int, Field(ge=1, le=1 << 20)] = Field(
         default=128, description="How many held-out sequences are measured."
+    )
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        if (self.at_most is None) == (self.at_least is None):
+            given = "neither" if self.at_most is None else "both"
+            text = f"a rule has one of at_most and at_least, got {given}"
+            raise PydanticCustomError("ntm", "{text}", {"text": text})
+        return self
+
+    def is_met(self, value: float) -> bool:
+        """Return whether the metric is within the bound; what is no number is not."""
+        if self.at_least is not None:
+            return value >= self.at_least
+        return self.at_most is not None and value <= self.at_most
+
+
+class PhaseSpec(StrictModel):
+    """A phase of a curriculum: until then the task is drawn with some of its fields set otherwise."""
+
+    until: Annotated[int, Field(ge=1, le=10**12)] = Field(
+        description="Training sequences after which it ends; the next one begins, or the task itself."
+    )
+    set: dict[str, Any] = Field(
+        description="Fields of the task by path, as in task.length.max: 5; its sizes stay as they are.", min_length=1
+    )
+
+
+class PlateauSpec(StrictModel):
+    """The learning rate is lowered while a metric over held-out sequences has stopped getting better.
+
+    After each evaluation at which the metric was not better than ever by more than `margin`, for `patience` in a row,
+    everything that the optimiser's schedule says of the learning rate is multiplied by `factor` once more.
+    """
+
+    metric: str = Field(description="A metric of the task, such as bits_per_sequence.")
+    better: Literal["lower", "higher"] = Field(default="lower", description="Which values of it are the better ones.")
+    factor: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.5, description="What the learning rate is multiplied by each time."
+    )
+    patience: Annotated[int, Field(ge=1, le=1 << 20)] = Field(
+        default=10, description="Evaluations in a row that must bring nothing better."
+    )
+    margin: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="By how much a value must be better than the best before to count."
+    )
+    least: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.01, description="The smallest multiple of the schedule's learning rate."
+    )
+    axes: Axes = Field(default={}, description="Axes of the task held fixed; none: sequences as in training.")
+    sequences: Annotated[int, Field(ge=1, le=1 << 20)] = Field(
+        default=128, description="How many held-out sequences are measured."
+    )
+
+
+class AverageSpec(StrictModel):
+    """A moving average of the weights, kept beside them: a <- a + (w - a) max(1 - decay, 1/n) at its n-th update.
+
+    The first 1/(1 - decay) updates are averaged alike, so that where training began does not linger.
+    """
+
+    decay: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.999, description="How much of the average each update keeps."
+    )
+    after: Annotated[int, Field(ge=0, le=10**12)] = Field(
+        default=0, description="Sequences before which nothing is averaged: until then it is the weights themselves."
+    )
+    evaluate: Literal["average", "raw"] = Field(
+        default="average",
+        description="Which weights stop rules and evaluations measure, and `weights.safetensors` holds.",
     )
 
 
@@ -57,8 +132,25 @@ class TrainingSpec(StrictModel):
         default=100_000, description="The budget, in training sequences."
     )
     batch: Annotated[int, Field(ge=1, le=1 << 20)] = Field(default=1, description="Sequences in each update.")
+    accumulate: Annotated[int, Field(ge=1, le=1 << 20)] = Field(
+        default=1,
+        description="Parts in which a batch is run, one after another, so that it needs less memory; their gradients "
+        "add up to the batch's.",
+    )
+    truncate: Annotated[int, Field(ge=1, le=1 << 30)] | None = Field(
+        default=None,
+        description="Steps after which backpropagation is cut off: a sequence is run in chunks of so many, and only "
+        "the state's values pass from one to the next; none: never.",
+    )
+    curriculum: list[PhaseSpec] = Field(
+        default=[], description="Phases in which training draws from the task otherwise; evaluations never do."
+    )
     optimizer: OptimizerSpec = Field(description="How gradients change parameters.")
     clip: ClipSpec = Field(default=ClipSpec(), description="What is done to gradients first.")
+    average: AverageSpec | None = Field(default=None, description="A moving average of the weights; none: not kept.")
+    plateau: PlateauSpec | None = Field(
+        default=None, description="When the learning rate is lowered for lack of progress; none: never."
+    )
     stop: list[StopRule] = Field(
         default=[], description="Training ends once all these hold at one evaluation; with none, at its budget."
     )
@@ -83,6 +175,13 @@ class TrainingSpec(StrictModel):
     sinks: Annotated[list[SinkSpec], AfterValidator(distinct_names)] = Field(
         default=[], description="Where metrics go beside the run folder's JSON lines."
     )
+
+    @model_validator(mode="after")
+    def _parts_of_at_least_one(self) -> Self:
+        if self.accumulate > self.batch:
+            text = f"a batch of {self.batch} cannot be run in {self.accumulate} parts; accumulate is at most batch"
+            raise PydanticCustomError("ntm", "{text}", {"text": text})
+        return self
 
 
 class EvaluationSpec(StrictModel):

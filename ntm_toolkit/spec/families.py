@@ -219,6 +219,12 @@ class ModelSpec(PartSpec):
 
     family = "model"
     default_kind = "ntm"
+    has_steps: ClassVar[bool] = False
+    """Whether it is a machine, whose steps a runtime executes; any other model executes itself."""
+
+    def longest_sequence(self) -> int | None:
+        """Return the number of steps of the longest sequence that it takes; None where there is no bound."""
+        return None
 
     def estimate_bytes(self, inputs: int, outputs: int, batch: int, steps: int, item: int) -> int:
         """Return about how much memory one training step takes, for numbers of `item` bytes."""
@@ -233,6 +239,8 @@ class TaskSpec(PartSpec):
     """A generator of episodes, with its metrics and, where one exists, its optimal predictor."""
 
     family = "task"
+    evaluation_fields: ClassVar[Sequence[str]] = ()
+    """Fields that say what evaluation measures and nothing of training; `ntm eval` may change them, as it may axes."""
 
     def sizes(self) -> tuple[int, int]:
         """Return the channels of the input and of the output."""
@@ -246,6 +254,15 @@ class TaskSpec(PartSpec):
         """Return the axes along which evaluation can set the episodes' size, each with what it means."""
         return {}
 
+    def trained(self) -> Mapping[str, range]:
+        """Return between which sizes training draws, by axis; `ntm eval` tests beyond their ends unless told otherwise.
+
+        By default read from the field of an axis's name: a whole number, or something with a `min` and a `max`. An axis
+        that is not returned is left as it is in training.
+        """
+        found = {axis: _sizes(getattr(self, axis, None)) for axis in self.axes()}
+        return {axis: sizes for axis, sizes in found.items() if sizes is not None}
+
     def metrics(self) -> Sequence[str] | None:
         """Return the names of its metrics, for `ntm validate`; None leaves them to be found out before training."""
         return None
@@ -253,6 +270,14 @@ class TaskSpec(PartSpec):
     def build(self) -> parts.Task:
         """Return the generator."""
         raise NotImplementedError
+
+
+def _sizes(field: Any) -> range | None:
+    """Return the whole numbers that a field of a task stands for, or None where it stands for none."""
+    least, most = getattr(field, "min", field), getattr(field, "max", field)
+    if isinstance(least, bool) or not isinstance(least, int) or not isinstance(most, int):
+        return None
+    return range(least, most + 1)
 
 
 class OptimizerSpec(PartSpec):

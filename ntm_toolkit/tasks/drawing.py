@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from ntm_toolkit.spec.families import TaskSpec
 from ntm_toolkit.tasks.specs.shared import Range
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+Size = TypeVar("Size", int, tuple[int, int])
 
 
 def refuse_unknown_axes(spec: TaskSpec, axes: Mapping[str, int]) -> None:
@@ -32,18 +33,14 @@ def draw_sizes(
     """
     if axis in axes:
         if axes[axis] < least:
-            raise ValueError(f"{_article(axis)} {axis} is at least {least}; got {axes[axis]}")
+            raise ValueError(f"axis '{axis}' is at least {least}; got {axes[axis]}")
         return [axes[axis]] * batch
     drawn: list[int] = torch.randint(sizes.min, sizes.max + 1, (batch,), generator=stream).tolist()
     return drawn
 
 
-def alike(sizes: Sequence[int]) -> list[tuple[slice, int]]:
-    """Return episodes that have a size in common, with it."""
+def alike(sizes: Sequence[Size]) -> list[tuple[slice, Size]]:
+    """Return episodes that have a size in common, or all of several, with it."""
     if min(sizes) == max(sizes):
         return [(slice(None), sizes[0])]
     return [(slice(number, number + 1), size) for number, size in enumerate(sizes)]
-
-
-def _article(word: str) -> str:
-    return "an" if word[0] in "aeiou" else "a"

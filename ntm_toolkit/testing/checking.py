@@ -76,7 +76,9 @@ _WITHOUT_BENCH: tuple[tuple[type[PartSpec], Callable[[Any], Any], tuple[Rule[Any
             around.episodes_have_their_shapes,
             around.episodes_come_from_the_stream,
             around.axes_fix_the_size,
+            around.held_out_episodes_are_the_evaluations,
             around.scores_are_sound,
+            around.a_batch_is_the_sum_of_its_parts,
         ),
     ),
     (

@@ -50,29 +50,8 @@ class WholeModel(Part[ModelSpec]):
 @rule("episodes", first=True)
 def episodes_have_their_shapes(part: Part[TaskSpec]) -> None:
     """Inputs, targets, mask and lengths have the shapes and dtypes of the contract, and no episode is too long."""
-    inputs, outputs = part.spec.sizes()
     for batch in (1, 2, 5):
-        episodes = _episodes(part, batch)
-        time = episodes.inputs.shape[0]
-        expected = {
-            "inputs": (episodes.inputs, (time, batch, inputs)),
-            "targets": (episodes.targets, (time, batch, outputs)),
-            "mask": (episodes.mask, (time, batch)),
-        }
-        for name, (tensor, shape) in expected.items():
-            if tuple(tensor.shape) != shape:
-                raise BrokenLaw(
-                    f"{name} has the shape {tuple(tensor.shape)}, and should have {shape}", f"batch {batch}"
-                )
-            if tensor.is_floating_point() == (name == "mask") or not bool(torch.isfinite(tensor).all()):
-                raise BrokenLaw(f"{name} is {tensor.dtype}; inputs and targets are finite floats, the mask is bool")
-        if episodes.mask.dtype != torch.bool or not bool(episodes.mask.any(0).all()):
-            raise BrokenLaw("the mask is bool, and True at one step at least of every episode", f"batch {batch}")
-        if bool(episodes.targets[~episodes.mask].any()):
-            raise BrokenLaw("targets are zero where the mask says that nothing is scored", f"batch {batch}")
-        if time > part.spec.longest():
-            raise BrokenLaw(f"an episode takes {time} steps, and longest() says {part.spec.longest()}")
-        _require_lengths(episodes, batch)
+        _require_contract(part, _episodes(part, batch), batch, f"batch {batch}")
 
 
 @rule("stream")
@@ -82,7 +61,7 @@ def episodes_come_from_the_stream(part: Part[TaskSpec]) -> None:
     first, again, others = _episodes(part, 4, seed=0), _episodes(part, 4, seed=0), _episodes(part, 4, seed=1)
     if not torch.equal(before, torch.get_rng_state()):
         raise BrokenLaw("it draws from torch's global generator; pass generator=stream to what draws")
-    if not torch.equal(first.inputs, again.inputs) or not torch.equal(first.targets, again.targets):
+    if not _same(first, again):
         raise BrokenLaw("the same generator gives other episodes the second time")
     if first.inputs.shape == others.inputs.shape and torch.equal(first.inputs, others.inputs):
         raise BrokenLaw("another generator gives the same episodes")
@@ -90,12 +69,26 @@ def episodes_come_from_the_stream(part: Part[TaskSpec]) -> None:
 
 @rule("axes")
 def axes_fix_the_size(part: Part[TaskSpec]) -> None:
-    """Each axis can be held fixed, and one that the task does not have is refused with a ValueError."""
+    """Each axis can be held fixed, at which longest() holds too, and one that there is not is refused (ValueError)."""
     for axis in part.spec.axes():
-        if not any(_accepts(part, axis, value) for value in _AXIS_VALUES):
+        accepted = [value for value in _AXIS_VALUES if _accepts(part, axis, value)]
+        if not accepted:
             raise BrokenLaw(f"the axis '{axis}' takes none of {_AXIS_VALUES}")
+        for value in accepted:
+            _require_contract(part, _episodes(part, 2, **{axis: value}), 2, f"{axis}={value}", **{axis: value})
     if _accepts(part, "no_such_axis", 1):
         raise BrokenLaw("episodes(..., no_such_axis=1) is accepted; raise a ValueError that names the axes there are")
+
+
+@rule("held-out")
+def held_out_episodes_are_the_evaluations(part: Part[TaskSpec]) -> None:
+    """What evaluation measures keeps the contract too, and is a function of the generator and of where it stands."""
+    task = part.spec.build()
+    for first in (0, 3):
+        drawn, again = (task.held_out(torch.Generator().manual_seed(0), 4, first) for _ in range(2))
+        _require_contract(part, drawn, 4, f"held_out(..., batch=4, first={first})")
+        if not _same(drawn, again):
+            raise BrokenLaw("held_out gives other episodes the second time", f"first {first}")
 
 
 @rule("scores")
@@ -126,6 +119,29 @@ def scores_are_sound(part: Part[TaskSpec]) -> None:
         for name, value in values.items():
             if name not in metrics or tuple(value.shape) != (3,):
                 raise BrokenLaw(f"{who}() gives '{name}' of shape {tuple(value.shape)}; metrics: {', '.join(metrics)}")
+
+
+@rule("parts")
+def a_batch_is_the_sum_of_its_parts(part: Part[TaskSpec]) -> None:
+    """The loss of a batch is the mean of its parts' losses, weighted by weight(): parts of its episodes or its time."""
+    task, episodes = part.spec.build(), _episodes(part, 3)
+    outputs, steps = _numbers(*episodes.targets.shape), len(episodes.targets)
+    whole, total = task.loss(outputs, episodes), float(task.weight(episodes))
+    for what, pieces in (
+        ("episodes", [(episodes.sequences(first, first + 1), slice(first, first + 1)) for first in range(3)]),
+        ("time", [(episodes.steps(at, at + 1), slice(at, at + 1)) for at in range(steps)]),
+    ):
+        summed = torch.zeros_like(whole)
+        for piece, place in pieces:
+            own = outputs[: len(piece.targets), place] if what == "episodes" else outputs[place]
+            # Where nothing is scored, a mean is that of nothing.
+            if (weight := float(task.weight(piece))) > 0:
+                summed += task.loss(own, piece) * (weight / total)
+        if not alike(whole, summed, tolerance=1e-4):
+            raise BrokenLaw(
+                f"a batch's loss is {whole.item():.6g}, and that of its parts along {what} adds up to "
+                f"{summed.item():.6g}; let weight() say what the loss is a mean over"
+            )
 
 
 @rule("descent", first=True)
@@ -211,13 +227,44 @@ def _episodes(part: Part[TaskSpec], batch: int, seed: int = 0, **axes: int) -> E
     return part.spec.build().episodes(torch.Generator().manual_seed(seed), batch, **axes)
 
 
+def _require_contract(part: Part[TaskSpec], episodes: Episodes, batch: int, example: str, **axes: int) -> None:
+    """Raise BrokenLaw where episodes are not what the spec says, at those axes."""
+    inputs, outputs = part.spec.sizes()
+    time = episodes.inputs.shape[0]
+    expected = {
+        "inputs": (episodes.inputs, (time, batch, inputs)),
+        "targets": (episodes.targets, (time, batch, outputs)),
+        "mask": (episodes.mask, (time, batch)),
+    }
+    for name, (tensor, shape) in expected.items():
+        if tuple(tensor.shape) != shape:
+            raise BrokenLaw(f"{name} has the shape {tuple(tensor.shape)}, and should have {shape}", example)
+        if tensor.is_floating_point() == (name == "mask") or not bool(torch.isfinite(tensor).all()):
+            raise BrokenLaw(f"{name} is {tensor.dtype}; inputs and targets are finite floats, the mask is bool")
+    if episodes.mask.dtype != torch.bool or not bool(episodes.mask.any(0).all()):
+        raise BrokenLaw("the mask is bool, and True at one step at least of every episode", example)
+    if bool(episodes.targets[~episodes.mask].any()):
+        raise BrokenLaw("targets are zero where the mask says that nothing is scored", example)
+    if time > part.spec.longest(**axes):
+        raise BrokenLaw(f"an episode takes {time} steps, and longest() says {part.spec.longest(**axes)}", example)
+    _require_lengths(episodes, batch)
+
+
+def _same(one: Episodes, other: Episodes) -> bool:
+    pairs = [(one.inputs, other.inputs), (one.targets, other.targets), (one.mask, other.mask)]
+    if one.lengths is not None and other.lengths is not None:
+        pairs.append((one.lengths, other.lengths))
+    return (one.lengths is None) == (other.lengths is None) and all(torch.equal(a, b) for a, b in pairs)
+
+
 def _require_lengths(episodes: Episodes, batch: int) -> None:
     lengths = episodes.lengths
     if lengths is None:
         return
     time = episodes.inputs.shape[0]
-    if tuple(lengths.shape) != (batch,) or lengths.is_floating_point() or int(lengths.max()) > time:
-        raise BrokenLaw(f"lengths are {batch} whole numbers up to {time}; they are {lengths.tolist()}")
+    sound = tuple(lengths.shape) == (batch,) and not lengths.is_floating_point()
+    if not sound or not 1 <= int(lengths.min()) <= int(lengths.max()) <= time:
+        raise BrokenLaw(f"lengths are {batch} whole numbers from 1 to {time}; they are {lengths.tolist()}")
     after = torch.arange(time)[:, None] >= lengths
     if bool((episodes.mask & after).any()):
         raise BrokenLaw("the mask scores steps after an episode's length, where outputs are zero")

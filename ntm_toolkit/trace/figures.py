@@ -40,7 +40,7 @@ def write_run_figure(model: SequenceModel, spec: ExperimentSpec, path: Path) -> 
     """
     stream = torch.Generator().manual_seed(derived_seed(spec.training.seed, "figure"))
     task = spec.task.build()
-    episodes = [task.episodes(stream, 1) for _ in range(16)]
+    episodes = [task.held_out(stream, 1, number) for number in range(16)]
     longest = max(episodes, key=lambda episode: episode.inputs.shape[0])
     parameter = next(model.parameters())
     longest = longest.to(parameter.device, parameter.dtype)

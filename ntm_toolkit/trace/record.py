@@ -6,14 +6,14 @@ path and each interface field below it; changes of the memory, trackers, the mem
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ntm_toolkit.model.machine import Machine
-from ntm_toolkit.parts import Episodes, NoiseKey
+from ntm_toolkit.parts import Episodes, NoiseKey, Recorder
 
 
 @dataclass(frozen=True)
@@ -38,22 +38,14 @@ class Trace:
 
     def weightings(self) -> dict[str, Tensor]:
         """Return each head group's weighting, (time, batch, heads, slots), by the group's name."""
-        return {
-            path.split(".")[1]: value
-            for path, value in self.values.items()
-            if path.startswith("heads.") and path.endswith(".weighting") and path.count(".") == 2
-        }
+        return {path.split(".")[1]: value for path, value in self.values.items() if _is_weighting(path)}
 
 
 def record(model: Machine, episodes: Episodes, *, noise: NoiseKey | None = None) -> Trace:
     """Return what happens inside a machine over a batch of episodes, without gradients, in eager."""
     time, batch = episodes.inputs.shape[:2]
     steps: list[dict[str, Tensor]] = [{} for _ in range(time)]
-    inputs = episodes.inputs.transpose(0, 1) if model.batch_first else episodes.inputs
-    with torch.no_grad():
-        outputs, _ = model(inputs, lengths=episodes.lengths, noise=noise, record=[step.__setitem__ for step in steps])
-    if model.batch_first:
-        outputs = outputs.transpose(0, 1)
+    outputs = _recorded(model, episodes, noise, [_keeping(step, lambda path: True) for step in steps])
     values = {path: torch.stack([step[path] for step in steps]).cpu() for path in steps[0]}
     lengths = episodes.lengths if episodes.lengths is not None else torch.full((batch,), time)
     return Trace(
@@ -64,3 +56,35 @@ def record(model: Machine, episodes: Episodes, *, noise: NoiseKey | None = None)
         mask=episodes.mask.cpu(),
         lengths=lengths.cpu(),
     )
+
+
+def record_weightings(model: Machine, episodes: Episodes, *, noise: NoiseKey | None = None) -> dict[str, Tensor]:
+    """Return each head group's weighting, (time, batch, heads, slots), by the group's name, and keep nothing else.
+
+    That takes a small part of the memory that `record` does.
+    """
+    steps: list[dict[str, Tensor]] = [{} for _ in range(len(episodes.inputs))]
+    _recorded(model, episodes, noise, [_keeping(step, _is_weighting) for step in steps])
+    return {path.split(".")[1]: torch.stack([step[path] for step in steps]).cpu() for path in steps[0]}
+
+
+def _keeping(step: dict[str, Tensor], wanted: Callable[[str], bool]) -> Recorder:
+    """Return what puts a step's values into a dictionary, of the paths that are wanted."""
+
+    def note(path: str, value: Tensor) -> None:
+        if wanted(path):
+            step[path] = value
+
+    return note
+
+
+def _recorded(model: Machine, episodes: Episodes, noise: NoiseKey | None, recorders: Sequence[Recorder]) -> Tensor:
+    """Return the outputs (time, batch, outputs) while recorders are told what was produced."""
+    inputs = episodes.inputs.transpose(0, 1) if model.batch_first else episodes.inputs
+    with torch.no_grad():
+        outputs: Tensor = model(inputs, lengths=episodes.lengths, noise=noise, record=recorders)[0]
+    return outputs.transpose(0, 1) if model.batch_first else outputs
+
+
+def _is_weighting(path: str) -> bool:
+    return path.startswith("heads.") and path.endswith(".weighting") and path.count(".") == 2

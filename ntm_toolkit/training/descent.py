@@ -11,7 +11,11 @@ from torch import Tensor, nn
 
 from ntm_toolkit.spec.experiment import ClipSpec
 from ntm_toolkit.spec.families import OptimizerSpec
+from ntm_toolkit.training.team import Team
 from ntm_toolkit.training.vector import ParameterVector
+
+LEARNING_RATE = "lr"
+"""What torch's optimisers call the size of a step."""
 
 
 class Descent:
@@ -24,13 +28,21 @@ class Descent:
         parameters: what is trained, on its device; parameters of an elementwise optimiser become views of a vector.
         optimizer: what is built for them.
         clip: what is done to gradients first.
+        team: the processes whose gradients add up to the batch's; alone unless given.
 
     Attributes:
         optimizer: the optimiser.
     """
 
-    def __init__(self, parameters: Sequence[nn.Parameter], optimizer: OptimizerSpec, clip: ClipSpec) -> None:
+    def __init__(
+        self,
+        parameters: Sequence[nn.Parameter],
+        optimizer: OptimizerSpec,
+        clip: ClipSpec,
+        team: Team | None = None,
+    ) -> None:
         self._parameters, self._spec, self._clip = list(parameters), optimizer, clip
+        self._team = team or Team()
         self._places = _places(self._parameters) if optimizer.elementwise else []
         self._vectors = [ParameterVector([self._parameters[place] for place in places]) for places in self._places]
         self.optimizer = optimizer.build([vector.whole for vector in self._vectors] or self._parameters)
@@ -42,11 +54,23 @@ class Descent:
             parameter.grad = None
 
     def norm(self) -> Tensor:
-        """Take up the gradients that the parameters have now, and return the Euclidean norm of all together."""
+        """Take up the gradients that the parameters have now, of all processes, and return their Euclidean norm."""
+        self._agree_on_which_rest()
         self._gradients = [vector.take_gradients() for vector in self._vectors] or [
             parameter.grad for parameter in self._parameters if parameter.grad is not None
         ]
+        self._team.add_up(self._gradients)
         return _norm(self._gradients)
+
+    def _agree_on_which_rest(self) -> None:
+        """Give a parameter that has a gradient in another process, and none here, one of zeros."""
+        if self._team.size == 1:
+            return
+        given = torch.tensor([float(parameter.grad is not None) for parameter in self._parameters])
+        self._team.add_up([given])
+        for parameter, count in zip(self._parameters, given.tolist(), strict=True):
+            if parameter.grad is None and count:
+                parameter.grad = torch.zeros_like(parameter)
 
     def clip(self, norm: Tensor) -> None:
         """Clip these gradients.
@@ -62,13 +86,16 @@ class Descent:
         if clip.norm is not None and (scale := clip.norm / (float(norm) + 1e-6)) < 1:
             torch._foreach_mul_(gradients, scale)
 
-    def step(self, sequences: int) -> None:
+    def step(self, sequences: int, rate: float = 1.0) -> None:
         """Change the parameters by these gradients.
 
         Args:
             sequences: how many the model has been trained on, for schedules.
+            rate: what the schedule's learning rate is multiplied by; other than 1 for optimisers that have one.
         """
         scalars = self._spec.scalars(sequences)
+        if rate != 1.0:
+            scalars = {**scalars, LEARNING_RATE: scalars[LEARNING_RATE] * rate}
         for group in self.optimizer.param_groups:
             group.update(scalars)
         with ExitStack() as stack:
@@ -76,6 +103,37 @@ class Descent:
                 if vector.has_resting:
                     stack.enter_context(vector.resting(self.optimizer.state[vector.whole]))
             self.optimizer.step()
+
+    @property
+    def has_learning_rate(self) -> bool:
+        """Whether the optimiser's spec says a learning rate, by torch's name for it."""
+        return LEARNING_RATE in self._spec.scalars(0)
+
+    def values(self) -> list[Tensor]:
+        """Return the parameters' values in as few tensors as they lie in; to change these is to change them."""
+        return [vector.whole.detach() for vector in self._vectors] or [value.detach() for value in self._parameters]
+
+    def split(self, values: Sequence[Tensor]) -> list[Tensor]:
+        """Return what is laid out as `values` as tensors of the parameters' shapes, in their order."""
+        if not self._vectors:
+            return list(values)
+        parts: dict[int, Tensor] = {}
+        for vector, places, whole in zip(self._vectors, self._places, values, strict=True):
+            parts.update(zip(places, vector.split(whole), strict=True))
+        return [part for _, part in sorted(parts.items())]
+
+    def join(self, parts: Sequence[Tensor]) -> list[Tensor]:
+        """Return tensors of the parameters' shapes laid out as `values`.
+
+        Raises:
+            ValueError: they are of other parameters.
+        """
+        if [part.shape for part in parts] != [parameter.shape for parameter in self._parameters]:
+            raise ValueError(f"it is of other parameters than these {len(self._parameters)}")
+        if not self._vectors:
+            return list(parts)
+        pairs = zip(self._vectors, self._places, strict=True)
+        return [vector.join([parts[place] for place in places]) for vector, places in pairs]
 
     def state_dict(self) -> dict[str, Any]:
         """Return the optimiser's state as it would be for the parameters themselves, whatever the vectors are."""

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ntm_toolkit.model.machine import Machine
 from ntm_toolkit.parts import Episodes, NoiseKey, SequenceModel, Task
@@ -59,9 +59,9 @@ def diagnose(model: SequenceModel, task: Task, episodes: Episodes, noise: NoiseK
             parameter.grad = gradient
 
 
-def spec_path(model: nn.Module, parameter: str) -> str:
-    """Return the path in the spec of a parameter or buffer; its own name for models that do not say."""
-    return f"model.{model.spec_path(parameter) if isinstance(model, Machine) else parameter}"
+def spec_path(model: SequenceModel, parameter: str) -> str:
+    """Return the path in the spec of a parameter or buffer."""
+    return f"model.{model.spec_path(parameter)}"
 
 
 class _Watch:

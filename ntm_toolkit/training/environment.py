@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 
 from ntm_toolkit.model.machine import Machine
-from ntm_toolkit.parts import SequenceModel
+from ntm_toolkit.parts import SequenceModel, derived_seed
 from ntm_toolkit.runtime.choice import executing
 from ntm_toolkit.runtime.fused.build import described
 from ntm_toolkit.runtime.fused.loop import FusedLoop
@@ -22,8 +23,12 @@ COMPARED = {
     "threads": "the number of threads",
     "runtime": "the runtime",
     "device": "the device",
+    "processes": "the number of processes",
 }
 """What has to be the same for a run to go on bit by bit, and how a message calls it."""
+
+_WITHOUT = {"processes": 1}
+"""What stands for something that an environment does not say."""
 
 EXECUTED = {
     "runtime": "what executes steps",
@@ -33,8 +38,8 @@ EXECUTED = {
 """The same of what shows only when the first batch has been executed."""
 
 
-def environment(device: torch.device, runtime: str) -> dict[str, Any]:
-    """Return the environment of a run on that device, by that runtime, as plain data."""
+def environment(device: torch.device, runtime: str, processes: int = 1) -> dict[str, Any]:
+    """Return the environment of a run on that device, by that runtime, in so many processes, as plain data."""
     return {
         "toolkit": __version__,
         "python": platform.python_version(),
@@ -44,15 +49,17 @@ def environment(device: torch.device, runtime: str) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "runtime": runtime,
         "device": _device_name(device),
+        "processes": processes,
     }
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return in words what differs between two environments and can change a run's bits."""
+    before, after = {**_WITHOUT, **then}, {**_WITHOUT, **now}
     return [
-        f"{words} was {then.get(key)} and is {now.get(key)}"
+        f"{words} was {before.get(key)} and is {after.get(key)}"
         for key, words in COMPARED.items()
-        if then.get(key) != now.get(key)
+        if before.get(key) != after.get(key)
     ]
 
 
@@ -98,6 +105,37 @@ def threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def determinism(device: torch.device) -> Iterator[None]:
+    """Let CUDA take only kernels that give the same bits again; the CPU's all do, for a number of threads."""
+    if device.type != "cuda":
+        yield
+        return
+    # Read when cuBLAS is first used: without it, its workspaces make matrix products differ from run to run.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+
+
+@contextmanager
+def random_numbers_of_its_own(seed: int, device: torch.device, process: int = 0) -> Iterator[None]:
+    """Give modules that draw from torch's own generators, such as nn.Dropout, numbers that depend on the seed alone.
+
+    Args:
+        seed: of the training.
+        device: of the model.
+        process: which of the processes that train it together, for each has numbers of its own.
+    """
+    cuda = device.type == "cuda" and torch.cuda.is_available()
+    with torch.random.fork_rng(devices=[device] if cuda else []):
+        torch.manual_seed(derived_seed(seed, "torch", *([process] if process else [])))
+        yield
 
 
 def _device_name(device: torch.device) -> str:

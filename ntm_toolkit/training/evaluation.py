@@ -1,4 +1,4 @@
-"""What a model reaches on held-out sequences: each metric's mean and median, and a guesser's."""
+"""What a model reaches on held-out sequences: each metric's mean and median, a guesser's and the optimum."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from ntm_toolkit.parts import NoiseKey, SequenceModel, Task, derived_seed
+from ntm_toolkit.parts import Episodes, NoiseKey, SequenceModel, Task, derived_seed
 from ntm_toolkit.spec.experiment import EvaluationSpec
 from ntm_toolkit.training.rows import Row
 
@@ -22,6 +22,7 @@ def evaluate(
     dtype: torch.dtype = torch.float32,
     stream: str = "test",
     between: Callable[[], None] | None = None,
+    seen: Callable[[Mapping[str, int], Episodes, Tensor], None] | None = None,
 ) -> list[Row]:
     """Return what the model reaches at each setting; neither it nor any random state is changed.
 
@@ -35,12 +36,15 @@ def evaluate(
         dtype: of the model's parameters.
         stream: `validation` for what training is stopped by, `test` for what is reported.
         between: called after each batch; it may raise to end the evaluation.
+        seen: called with the axes, the sequences and the model's outputs (time, batch, outputs) of each batch.
 
     Raises:
         ValueError: the task does not have an axis of a setting.
     """
     with _evaluating(model):
-        return [_row(model, task, evaluation, axes, device, dtype, stream, between) for axes in evaluation.settings]
+        return [
+            _row(model, task, evaluation, axes, device, dtype, stream, between, seen) for axes in evaluation.settings
+        ]
 
 
 @contextmanager
@@ -67,18 +71,24 @@ def _row(
     dtype: torch.dtype,
     stream: str,
     between: Callable[[], None] | None,
+    seen: Callable[[Mapping[str, int], Episodes, Tensor], None] | None,
 ) -> Row:
     setting = ",".join(f"{axis}={axes[axis]}" for axis in sorted(axes))
     measured: dict[str, list[Tensor]] = {}
     guessed: dict[str, list[Tensor]] = {}
+    best: dict[str, list[Tensor]] = {}
     done, index = 0, 0
     while done < evaluation.sequences:
         count = min(evaluation.batch, evaluation.sequences - done)
         seed = derived_seed(evaluation.seed, "held-out", stream, setting, index)
-        episodes = task.episodes(torch.Generator().manual_seed(seed), count, **axes).to(device, dtype)
+        stream_of_batch = torch.Generator().manual_seed(seed)
+        episodes = task.held_out(stream_of_batch, count, done, **axes).to(device, dtype)
         outputs, _ = model(episodes.inputs, lengths=episodes.lengths, noise=NoiseKey(seed, index))
         _collect(measured, task.metrics(outputs, episodes))
         _collect(guessed, task.chance(episodes))
+        _collect(best, task.oracle(episodes) or {})
+        if seen is not None:
+            seen(axes, episodes, outputs)
         done, index = done + count, index + 1
         if between is not None:
             between()
@@ -89,10 +99,17 @@ def _row(
         mean={name: float(value.mean()) for name, value in values.items()},
         # torch's median is the lower of the two in the middle; this is their mean, as everywhere else.
         median={name: float(value.quantile(0.5)) for name, value in values.items()},
-        chance={name: float(torch.cat(parts).double().mean()) for name, parts in guessed.items()},
+        lower={name: float(value.quantile(0.25)) for name, value in values.items()},
+        upper={name: float(value.quantile(0.75)) for name, value in values.items()},
+        chance=_means(guessed),
+        oracle=_means(best),
     )
 
 
 def _collect(into: dict[str, list[Tensor]], metrics: Mapping[str, Tensor]) -> None:
     for name, values in metrics.items():
         into.setdefault(name, []).append(values.detach())
+
+
+def _means(collected: Mapping[str, list[Tensor]]) -> dict[str, float]:
+    return {name: float(torch.cat(parts).cpu().double().mean()) for name, parts in collected.items()}

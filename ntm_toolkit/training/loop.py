@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +12,34 @@ import torch
 
 from ntm_toolkit import plugins
 from ntm_toolkit.building import build, check_device, runtime_of
-from ntm_toolkit.parts import Sink, derived_seed
+from ntm_toolkit.parts import Sink
 from ntm_toolkit.plugins import Registry
 from ntm_toolkit.spec.errors import ToolkitError
 from ntm_toolkit.spec.experiment import ExperimentSpec
-from ntm_toolkit.training.diagnosis import diagnose
-from ntm_toolkit.training.environment import environment, execution, threads
+from ntm_toolkit.training.checkpoint import Checkpoint
+from ntm_toolkit.training.clock import Clock
+from ntm_toolkit.training.diagnosis import Finding, diagnose
+from ntm_toolkit.training.environment import (
+    determinism,
+    environment,
+    execution,
+    random_numbers_of_its_own,
+    threads,
+)
 from ntm_toolkit.training.evaluation import evaluate
 from ntm_toolkit.training.interruption import GivenUpError, Interruption
 from ntm_toolkit.training.outcome import Measured, Outcome, StopReason
+from ntm_toolkit.training.plateau import Plateau
 from ntm_toolkit.training.profile import Laps, Part, Unmeasured
 from ntm_toolkit.training.progress import Progress, Silent
 from ntm_toolkit.training.resumption import Start, prepare, settle
 from ntm_toolkit.training.rows import Row
 from ntm_toolkit.training.run_folder import METRICS, TIMINGS, RunFolder
 from ntm_toolkit.training.stopping import StopRules, check_measurable
+from ntm_toolkit.training.team import Team, divided, joined, spec_of_one
 from ntm_toolkit.training.trainer import Trainer
 
 _SHOWN_EVERY = 0.2
-_RATE_OVER = 5.0
 
 
 def train(
@@ -50,6 +58,9 @@ def train(
 
     Ctrl-C or SIGTERM ends it after the current update with a checkpoint; a second one ends it at once.
 
+    In processes that `torchrun` has started, all train it together: each batch is divided over them, and the first of
+    them keeps the run, evaluates and tells who watches. The outcome is the same in all.
+
     Args:
         spec: the experiment.
         folder: where the run is kept; with None nothing is written.
@@ -62,37 +73,47 @@ def train(
 
     Raises:
         ToolkitError: the device, runtime or a metric is not there; the folder holds another run, or one that is being
-            trained, or cannot be written; the run cannot be gone on with exactly.
+            trained, or cannot be written; the run cannot be gone on with exactly; a batch has fewer sequences than
+            there are processes.
     """
     progress = progress or Silent()
     with ExitStack() as stack:
         stack.callback(progress.close)
-        check_device(torch.device(spec.device))
         interruption = stack.enter_context(Interruption())
+        team = stack.enter_context(joined())
+        asked, spec = spec, spec_of_one(spec, team)
+        progress = progress if team.is_first else Silent()
+        check_device(torch.device(spec.device))
         stack.enter_context(threads(spec.threads))
-        stack.enter_context(_determinism(torch.device(spec.device)))
-        stack.enter_context(_random_numbers_of_its_own(spec))
+        stack.enter_context(determinism(torch.device(spec.device)))
+        stack.enter_context(random_numbers_of_its_own(spec.training.seed, torch.device(spec.device), team.rank))
         choice = runtime_of(spec)
         task = spec.task.build()
         check_measurable(spec, task)
-        start = Start()
         run: RunFolder | None = None
-        if folder is not None:
+
+        def begin() -> Start:
+            nonlocal run
+            if folder is None:
+                return Start()
             run = stack.enter_context(RunFolder.locked(folder))
-            now = environment(torch.device(spec.device), choice.kind)
-            loaded = registry or plugins.load()
-            start = prepare(run, spec, loaded, now, resume=resume, inexact=inexact)
+            now = environment(torch.device(asked.device), choice.kind, team.size)
+            return prepare(run, asked, registry or plugins.load(), now, resume=resume, inexact=inexact)
+
+        start = team.told(begin)
         for message in start.messages:
             progress.message(message)
         if start.outcome is not None:
             return start.outcome
         progress.message(f"runtime: {choice.kind} ({choice.reason})")
         laps = laps or Unmeasured()
-        trainer = Trainer(spec, build(spec), task, laps)
-        sinks = _sinks(spec, run)
+        if team.size > 1:
+            progress.message(f"{team.size} processes, each on its part of a batch of {spec.training.batch}")
+        trainer = Trainer(spec, build(spec), task, laps, team)
+        sinks = _sinks(spec, run) if team.is_first else []
         for sink in sinks:
             stack.callback(sink.close)
-        return _Session(spec, trainer, run, sinks, start, progress, interruption, laps).run()
+        return _Session(spec, trainer, run, sinks, start, progress, interruption, laps, team).run()
 
 
 class _Session:
@@ -108,20 +129,29 @@ class _Session:
         progress: Progress,
         interruption: Interruption,
         laps: Laps,
+        team: Team,
     ) -> None:
         self._spec, self._trainer, self._folder, self._sinks = spec, trainer, run, sinks
-        self._progress, self._interruption, self._laps = progress, interruption, laps
+        self._progress, self._interruption, self._laps, self._team = progress, interruption, laps, team
         self._start, self._settled = start, False
         self._plain_spec = start.spec
+        self._is_kept = team.told(lambda: run is not None)
         self._rules = StopRules(spec)
+        self._plateau = None if spec.training.plateau is None else Plateau(spec.training.plateau)
         self._measured, self._solved = Measured(), False
         self._saved_at: int | None = None
         if start.checkpoint is not None:
-            state = start.checkpoint.training
-            trainer.load_state_dict(start.checkpoint.weights, state["trainer"])
-            self._measured, self._solved = Measured.from_json(state["measured"]), state["solved"]
-            self._saved_at = start.checkpoint.sequences
-        self._clock = _Clock(start.seconds, trainer.sequences)
+            self._go_on(start.checkpoint)
+        self._clock = Clock(start.seconds, trainer.sequences)
+
+    def _go_on(self, checkpoint: Checkpoint) -> None:
+        state, trainer = checkpoint.training, self._trainer
+        trainer.load_state_dict(checkpoint.weights, state["trainer"])
+        self._measured, self._solved = Measured.from_json(state["measured"]), state["solved"]
+        self._saved_at = checkpoint.sequences
+        if self._plateau is not None and "plateau" in state:
+            self._plateau.load_state_dict(state["plateau"])
+            trainer.rate = self._plateau.rate
 
     def run(self) -> Outcome:
         """Train, evaluate and return the outcome."""
@@ -129,7 +159,7 @@ class _Session:
         self._progress.start(training.sequences, trainer.sequences)
         self._laps.lap(Part.OTHER)
         while not self._ends_early and trainer.sequences < training.sequences:
-            if self._interruption.requested:
+            if self._team.any(self._interruption.requested):
                 return self._interrupted()
             before = trainer.sequences
             if not trainer.update():
@@ -140,9 +170,8 @@ class _Session:
         self._log()
         if self._rules and self._measured.validated_at != trainer.sequences:
             self._validate()
-        try:
-            rows = self._evaluate()
-        except GivenUpError:
+        rows = self._team.told(self._evaluate)
+        if rows is None:
             return self._interrupted()
         self._laps.lap(Part.EVALUATION)
         if self._folder is not None:
@@ -155,10 +184,14 @@ class _Session:
 
     def _settle(self) -> None:
         """Once, record what has executed the first update, before anything of it is kept."""
-        if self._folder is not None and not self._settled:
-            for message in settle(self._folder, self._start, execution(self._trainer.model)):
-                self._progress.message(message)
+        if self._settled:
+            return
         self._settled = True
+        for message in self._team.told(self._settling):
+            self._progress.message(message)
+
+    def _settling(self) -> list[str]:
+        return [] if self._folder is None else settle(self._folder, self._start, execution(self._trainer.model))
 
     def _after(self, before: int) -> None:
         training, sequences, lap = self._spec.training, self._trainer.sequences, self._laps.lap
@@ -195,11 +228,13 @@ class _Session:
         self._progress.update(sequences, self._clock.rate(sequences), metrics)
 
     def _validate(self) -> None:
-        rows = self._rules.measure(self._trainer)
+        with self._trainer.evaluated():
+            rows = self._team.told(lambda: self._rules.measure(self._trainer))
         sequences = self._trainer.sequences
         if self._rules:
             self._measured.validation, self._measured.validated_at = rows, sequences
         self._solved = self._rules.hold(rows)
+        self._look_for_progress(rows)
         for row in rows:
             if self._folder is not None:
                 self._folder.append(METRICS, _line_of(sequences, row))
@@ -207,34 +242,56 @@ class _Session:
                 sink.write(sequences, _flat(row))
         self._progress.evaluation(rows)
 
-    def _evaluate(self) -> list[Row]:
+    def _look_for_progress(self, rows: Sequence[Row]) -> None:
+        if self._plateau is None or self._spec.training.plateau is None:
+            return
+        metric, trainer = self._spec.training.plateau.metric, self._trainer
+        # Its setting is the first that is measured.
+        if self._plateau.look(rows[0].mean[metric]):
+            trainer.rate = self._plateau.rate
+            self._progress.message(
+                f"{metric} has stopped getting better: after {trainer.sequences} sequences, the learning rate is "
+                f"{trainer.rate:g} of what the spec says"
+            )
+
+    def _evaluate(self) -> list[Row] | None:
+        """Return what is reached on held-out sequences; None where a signal came before all was measured."""
         trainer = self._trainer
-        rows = evaluate(
-            trainer.model,
-            trainer.task,
-            self._spec.evaluation,
-            device=trainer.device,
-            dtype=trainer.dtype,
-            stream="test",
-            between=self._interruption.give_up,
-        )
+        try:
+            with trainer.evaluated():
+                rows = evaluate(
+                    trainer.model,
+                    trainer.task,
+                    self._spec.evaluation,
+                    device=trainer.device,
+                    dtype=trainer.dtype,
+                    stream="test",
+                    between=self._interruption.give_up,
+                )
+        except GivenUpError:
+            return None
         self._progress.evaluation(rows)
         return rows
 
     def _checkpoint(self) -> None:
         sequences = self._trainer.sequences
-        if self._folder is None or self._saved_at == sequences:
+        if not self._is_kept or self._saved_at == sequences:
+            return
+        self._saved_at = sequences
+        of_trainer = self._trainer.state_dict()
+        if self._folder is None:
             return
         self._time()
         state = {
-            "trainer": self._trainer.state_dict(),
+            "trainer": of_trainer,
             "measured": self._measured.as_json(),
             "solved": self._solved,
             "lengths": self._folder.lengths(),
+            **({} if self._plateau is None else {"plateau": self._plateau.state_dict()}),
         }
-        weights, keep = self._trainer.model.state_dict(), self._spec.training.keep_checkpoints
-        self._folder.save_checkpoint(sequences, weights, state, self._plain_spec, keep)
-        self._saved_at = sequences
+        with self._trainer.evaluated():
+            weights, keep = self._trainer.model.state_dict(), self._spec.training.keep_checkpoints
+            self._folder.save_checkpoint(sequences, weights, state, self._plain_spec, keep)
 
     def _time(self) -> None:
         if self._folder is not None:
@@ -255,7 +312,7 @@ class _Session:
         trainer = self._trainer
         trainer.descent.clear()
         self._checkpoint()
-        finding = diagnose(trainer.model, trainer.task, trainer.episodes(), trainer.noise)
+        finding = self._team.told(self._finding)
         message = (
             f"not finite at update {trainer.updates}, after {trainer.sequences} sequences: {finding.message}; the "
             "state before that update is kept"
@@ -263,6 +320,18 @@ class _Session:
         self._progress.message(message)
         place = {**finding.as_json(), "update": trainer.updates, "sequences": trainer.sequences}
         return self._ended("non-finite", [], message, place)
+
+    def _finding(self) -> Finding:
+        """Return where a value that is not finite arose, looking at no more of the batch at once than in training."""
+        trainer, training = self._trainer, self._spec.training
+        episodes, noise = trainer.episodes(), trainer.noise
+        count = episodes.inputs.shape[1]
+        for first, end in divided(0, count, training.accumulate * self._team.size):
+            key = noise if end - first == count else replace(noise, first=first, total=count)
+            finding = diagnose(trainer.model, trainer.task_now, episodes.sequences(first, end), key)
+            if finding.where != "nowhere":
+                break
+        return finding
 
     def _ended(
         self,
@@ -289,40 +358,6 @@ class _Session:
         return outcome
 
 
-class _Clock:
-    """Seconds of training over all sessions, and sequences per second lately, but for pauses between updates."""
-
-    def __init__(self, seconds: float, sequences: int, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
-        self._zero = now() - seconds
-        self._marks = [(now(), sequences)]
-        self._shown = now()
-
-    @property
-    def seconds(self) -> float:
-        return self._now() - self._zero
-
-    def shown_ago(self) -> float:
-        return self._now() - self._shown
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Leave what is done in this block, such as an evaluation, out of the rate."""
-        begun = self._now()
-        yield
-        now = self._now()
-        self._marks = [(min(at + now - begun, now), sequences) for at, sequences in self._marks]
-
-    def rate(self, sequences: int) -> float:
-        """Return the sequences per second over about the last five seconds, and take note of these."""
-        now = self._shown = self._now()
-        while len(self._marks) > 1 and now - self._marks[1][0] >= _RATE_OVER:
-            del self._marks[0]
-        since, done = self._marks[0]
-        self._marks.append((now, sequences))
-        return (sequences - done) / (now - since) if now > since else 0.0
-
-
 def _line_of(sequences: int, row: Row) -> dict[str, Any]:
     return {
         "kind": "evaluation",
@@ -345,29 +380,3 @@ def _sinks(spec: ExperimentSpec, run: RunFolder | None) -> list[Sink]:
     if run is None:
         raise ToolkitError("training.sinks: a run that is kept in no folder has no place for sinks; give a folder")
     return [sink.build(run.path) for sink in spec.training.sinks]
-
-
-@contextmanager
-def _determinism(device: torch.device) -> Iterator[None]:
-    """Let CUDA take only kernels that give the same bits again; the CPU's all do, for a number of threads."""
-    if device.type != "cuda":
-        yield
-        return
-    # Read when cuBLAS is first used: without it, its workspaces make matrix products differ from run to run.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
-
-
-@contextmanager
-def _random_numbers_of_its_own(spec: ExperimentSpec) -> Iterator[None]:
-    """Give modules that draw from torch's own generators, such as nn.Dropout, numbers that depend on the seed alone."""
-    device = torch.device(spec.device)
-    cuda = device.type == "cuda" and torch.cuda.is_available()
-    with torch.random.fork_rng(devices=[device] if cuda else []):
-        torch.manual_seed(derived_seed(spec.training.seed, "torch"))
-        yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -114,14 +114,18 @@ class Profile:
 
     @property
     def update(self) -> float:
-        """Seconds of an update: the sum of its parts' medians."""
-        return sum(share.median for share in self.shares if share.part in _OF_UPDATE)
+        """Seconds of an update: the sum of its parts' medians, each as often as an update has it."""
+        return self._seconds_of(_OF_UPDATE)
 
     @property
     def beside_the_model(self) -> float:
         """The fraction of an update that is neither forward nor backward pass, by the parts' medians."""
-        model = sum(share.median for share in self.shares if share.part in _OF_MODEL)
-        return 1 - model / self.update if self.update else 0.0
+        return 1 - self._seconds_of(_OF_MODEL) / self.update if self.update else 0.0
+
+    def _seconds_of(self, parts: Sequence[Part]) -> float:
+        updates = max(1, len(self._seconds[Part.OPTIMIZER]) - 1)
+        # A batch that is run in parts has several passes an update.
+        return sum(share.median * round(share.times / updates) for share in self.shares if share.part in parts)
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain data, in seconds."""

@@ -14,7 +14,7 @@ from ntm_toolkit.training import checkpoint
 from ntm_toolkit.training.checkpoint import Checkpoint
 from ntm_toolkit.training.environment import differences, execution_differences
 from ntm_toolkit.training.outcome import Outcome
-from ntm_toolkit.training.run_folder import METRICS, RunFolder, rerun_command, resolved
+from ntm_toolkit.training.run_folder import METRICS, RunFolder, filled_in, rerun_command, resolved
 
 _SHOWN = 8
 
@@ -78,7 +78,7 @@ def prepare(
 def _go_on(
     run: RunFolder, plain: Mapping[str, Any], registry: Registry, environment: Mapping[str, Any], inexact: bool
 ) -> Start:
-    record, then = run.record(), run.spec()
+    record, then = run.record(), filled_in(run.spec(), registry)
     grown = _budget(plain) > _budget(then)
     mismatches = [*_spec_differences(then, plain), *registry.check_provenance(record["parts"])]
     ended = run.outcome()
@@ -99,7 +99,7 @@ def _go_on(
     run.cut({METRICS: 0} if found is None else found.training["lengths"])
     if grown:
         messages.append(f"the budget grows from {_budget(then)} to {_budget(plain)} sequences")
-    if plain != then:
+    if plain != run.spec():
         run.set_spec(plain)
     messages.append(f"going on after {sequences} sequences" if found else "the run has no checkpoint yet: it begins")
     seconds = run.keep_timings(sequences)
@@ -164,8 +164,16 @@ def _spec_differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[s
             continue
         if path == "training.sequences" and after[path] > before[path]:
             continue
+        if _only_moved(path, before, after):
+            continue
         found.append(f"{path} was {_shown(before, path)} and is {_shown(after, path)}")
     return found
+
+
+def _only_moved(path: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Return whether a path is that of a file whose content is the same elsewhere."""
+    of_content = f"{path.removesuffix('.file')}.sha256"
+    return path.endswith(".file") and of_content in before and before[of_content] == after.get(of_content)
 
 
 def _as_json(spec: Mapping[str, Any]) -> Any:

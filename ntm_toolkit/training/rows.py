@@ -22,6 +22,9 @@ class Row:
         mean: of each metric over the sequences.
         median: of each metric over the sequences.
         chance: the mean of each metric that a guesser would reach, where the task knows it.
+        oracle: the mean of each metric that the optimal predictor reaches on the same sequences, where there is one.
+        lower: the lower quartile of each metric: the middle half of the sequences is between it and the upper one.
+        upper: the upper quartile.
     """
 
     axes: Mapping[str, int]
@@ -29,6 +32,9 @@ class Row:
     mean: Mapping[str, float]
     median: Mapping[str, float]
     chance: Mapping[str, float] = field(default_factory=dict)
+    oracle: Mapping[str, float] = field(default_factory=dict)
+    lower: Mapping[str, float] = field(default_factory=dict)
+    upper: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def exact(self) -> float | None:
@@ -38,7 +44,7 @@ class Row:
     @property
     def label(self) -> str:
         """The setting in words: `length 120`, or `as in training`."""
-        return ", ".join(f"{axis} {value}" for axis, value in self.axes.items()) or "as in training"
+        return label_of(self.axes)
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain data, from which `from_json` makes it again."""
@@ -47,11 +53,22 @@ class Row:
             "sequences": self.sequences,
             "mean": dict(self.mean),
             "median": dict(self.median),
+            "lower": dict(self.lower),
+            "upper": dict(self.upper),
             "chance": dict(self.chance),
+            "oracle": dict(self.oracle),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Row:
-        """Return the row that `as_json` wrote, also where JSON has null for what is not finite."""
-        metrics = {key: numbers(data[key]) for key in ("mean", "median", "chance")}
+        """Return the row that `as_json` wrote, also where JSON has null for what is not finite.
+
+        Rows that were written before there were quartiles and optimal predictors say nothing of them.
+        """
+        metrics = {key: numbers(data.get(key, {})) for key in ("mean", "median", "lower", "upper", "chance", "oracle")}
         return cls(**{**data, **metrics})
+
+
+def label_of(axes: Mapping[str, int]) -> str:
+    """Return a setting in words: `length 120`, or `as in training`."""
+    return ", ".join(f"{axis} {value}" for axis, value in axes.items()) or "as in training"

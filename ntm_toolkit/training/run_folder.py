@@ -27,6 +27,9 @@ import yaml
 from ntm_toolkit.plugins import Registry, parts_of
 from ntm_toolkit.spec.errors import ToolkitError
 from ntm_toolkit.spec.experiment import ExperimentSpec
+from ntm_toolkit.spec.loading import validate
+from ntm_toolkit.spec.migrations import migrate
+from ntm_toolkit.spec.nodes import as_node
 from ntm_toolkit.training.atomic import WRITING, reporting, sync_folder, write_file
 from ntm_toolkit.training.plain_data import finite
 from ntm_toolkit.training.rows import Row
@@ -335,6 +338,19 @@ def resolved(spec: ExperimentSpec, registry: Registry) -> dict[str, Any]:
                 "could not be read again; give `registry=` the one that the spec was loaded with"
             ) from error
         raise
+
+
+def filled_in(spec: Mapping[str, Any], registry: Registry) -> Mapping[str, Any]:
+    """Return a resolved spec with the defaults of fields that have come into the toolkit since it was written.
+
+    A field's default is what was done before there was one. A spec that cannot be read any more stays as it is: then
+    the differences say why.
+    """
+    try:
+        document = migrate(as_node(json.loads(json.dumps(spec))))
+        return resolved(validate(document, ExperimentSpec, {"registry": registry}), registry)
+    except ToolkitError:
+        return spec
 
 
 def rerun_command(folder: Path, registry: Registry) -> str:

@@ -8,7 +8,7 @@ import torch
 
 from ntm_toolkit.parts import Task
 from ntm_toolkit.spec.errors import Problem, SpecError
-from ntm_toolkit.spec.experiment import EvaluationSpec, ExperimentSpec, StopRule
+from ntm_toolkit.spec.experiment import EvaluationSpec, ExperimentSpec, PlateauSpec, StopRule
 from ntm_toolkit.training.evaluation import evaluate
 from ntm_toolkit.training.rows import Row
 from ntm_toolkit.training.trainer import Trainer
@@ -20,7 +20,7 @@ class StopRules:
     """The stop rules of an experiment, each setting of which is measured once for all rules about it.
 
     Settings are measured in the order of the rules, up to the first at which a rule does not hold: long before a model
-    is solved, measuring all of them would take longer than training.
+    is solved, measuring all of them would take longer than training. What a plateau is seen by comes before them all.
 
     Without rules, sequences as in training are measured all the same, for the record; then nothing counts as solved.
     """
@@ -28,7 +28,9 @@ class StopRules:
     def __init__(self, spec: ExperimentSpec) -> None:
         self._rules = spec.training.stop
         self._evaluation = spec.evaluation
-        wanted = [_setting(rule) for rule in self._rules] or [((), spec.evaluation.sequences)]
+        plateau = spec.training.plateau
+        asked: list[StopRule | PlateauSpec] = [*([] if plateau is None else [plateau]), *self._rules]
+        wanted = [_setting(rule) for rule in asked] or [((), spec.evaluation.sequences)]
         self._settings = list(dict.fromkeys(wanted))
 
     def __bool__(self) -> bool:
@@ -59,7 +61,7 @@ class StopRules:
         return bool(self) and len(rows) == len(self._settings) and all(self._met(*found) for found in measured)
 
     def _met(self, setting: _Setting, row: Row) -> bool:
-        return all(row.mean[rule.metric] <= rule.at_most for rule in self._rules if _setting(rule) == setting)
+        return all(rule.is_met(row.mean[rule.metric]) for rule in self._rules if _setting(rule) == setting)
 
 
 def check_measurable(spec: ExperimentSpec, task: Task) -> None:
@@ -69,8 +71,12 @@ def check_measurable(spec: ExperimentSpec, task: Task) -> None:
         SpecError: an axis or a metric that the task does not have; all of them.
     """
     problems = []
-    for index, rule in enumerate(spec.training.stop):
-        path = f"training.stop.{index}"
+    asked: list[tuple[str, StopRule | PlateauSpec]] = [
+        (f"training.stop.{index}", rule) for index, rule in enumerate(spec.training.stop)
+    ]
+    if spec.training.plateau is not None:
+        asked.append(("training.plateau", spec.training.plateau))
+    for path, rule in asked:
         try:
             metrics = _metrics_of(task, rule.axes)
         except ValueError as error:
@@ -93,5 +99,5 @@ def _metrics_of(task: Task, axes: Mapping[str, int]) -> list[str]:
     return list(task.metrics(torch.zeros_like(episodes.targets), episodes))
 
 
-def _setting(rule: StopRule) -> _Setting:
+def _setting(rule: StopRule | PlateauSpec) -> _Setting:
     return tuple(sorted(rule.axes.items())), rule.sequences

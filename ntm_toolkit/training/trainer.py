@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -10,11 +11,15 @@ from torch import Tensor
 
 from ntm_toolkit.building import DTYPES
 from ntm_toolkit.parts import Episodes, NoiseKey, SequenceModel, Task, derived_seed
+from ntm_toolkit.spec.curriculum import phases_of
 from ntm_toolkit.spec.errors import ToolkitError
 from ntm_toolkit.spec.experiment import ExperimentSpec
+from ntm_toolkit.training.averaging import WeightAverage
 from ntm_toolkit.training.descent import Descent
 from ntm_toolkit.training.diagnosis import all_finite
+from ntm_toolkit.training.gradients import Passed, pass_in_parts, pass_whole
 from ntm_toolkit.training.profile import Laps, Part, Unmeasured
+from ntm_toolkit.training.team import Team
 
 _WAITING = 64
 """Updates whose metrics wait to be read back together."""
@@ -78,18 +83,41 @@ class Trainer:
         model: its model, on its device.
         task: its task; built unless given.
         laps: who is told of each part of an update.
+        team: the processes that train the model together, this one among them; alone unless given.
+
+    Attributes:
+        rate: what the schedule's learning rate is multiplied by.
+
+    Raises:
+        ToolkitError: the model has nothing to train, or the optimiser no learning rate for `training.plateau`.
     """
 
     def __init__(
-        self, spec: ExperimentSpec, model: SequenceModel, task: Task | None = None, laps: Laps | None = None
+        self,
+        spec: ExperimentSpec,
+        model: SequenceModel,
+        task: Task | None = None,
+        laps: Laps | None = None,
+        team: Team | None = None,
     ) -> None:
-        self.spec, self.model, self._laps = spec, model, laps or Unmeasured()
+        self.spec, self.model, self._laps, self._team = spec, model, laps or Unmeasured(), team or Team()
         self.device, self.dtype = torch.device(spec.device), DTYPES[spec.dtype]
         self.task = task or spec.task.build()
+        self._phases = [(until, phase.build()) for until, phase in phases_of(spec)]
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         if not self.parameters:
             raise ToolkitError("model: there is nothing to train, for it has no parameter that takes gradients")
-        self.descent = Descent(self.parameters, spec.training.optimizer, spec.training.clip)
+        training = spec.training
+        self.descent = Descent(self.parameters, training.optimizer, training.clip, self._team)
+        if training.plateau is not None and not self.descent.has_learning_rate:
+            raise ToolkitError(
+                f"training.plateau: the optimizer '{training.optimizer.kind_of()}' says no learning rate ('lr') among "
+                "its scalars, so there is nothing to lower"
+            )
+        self._team.copy_from_first(list(model.state_dict().values()))
+        self._average = None if training.average is None else WeightAverage(training.average, self.descent)
+        self._is_whole = self._team.size == training.accumulate == 1 and training.truncate is None
+        self.rate = 1.0
         self.updates = 0
         self.sequences = 0
         self.averages = Averages()
@@ -105,10 +133,15 @@ class Trainer:
         """Which random numbers the next update's noisy parts are given."""
         return NoiseKey(self.spec.training.seed, self.updates)
 
+    @property
+    def task_now(self) -> Task:
+        """What the next update's sequences are drawn from: the task, or a phase of the curriculum before it."""
+        return next((task for until, task in self._phases if self.sequences < until), self.task)
+
     def episodes(self) -> Episodes:
         """Return the next update's sequences."""
         seed = derived_seed(self.spec.training.seed, "data", self.updates)
-        episodes = self.task.episodes(torch.Generator().manual_seed(seed), self.batch)
+        episodes = self.task_now.episodes(torch.Generator().manual_seed(seed), self.batch)
         return episodes.to(self.device, self.dtype)
 
     def update(self) -> bool:
@@ -118,47 +151,86 @@ class Trainer:
             False where the loss, a gradient or the model's state was not finite: then nothing has been changed, and
             the next update is still the same one.
         """
-        lap = self._laps.lap
+        lap, task = self._laps.lap, self.task_now
         episodes = self.episodes()
         lap(Part.DATA)
-        outputs, state = self.model(episodes.inputs, lengths=episodes.lengths, noise=self.noise)
-        lap(Part.FORWARD)
-        loss = self.task.loss(outputs, episodes)
-        lap(Part.LOSS)
         self.descent.clear()
-        torch.autograd.backward(loss)
-        lap(Part.BACKWARD)
+        passed = self._pass(task, episodes)
         norm = self.descent.norm()
-        if not all_finite((loss, norm, *state.values())):
+        finite, loss, metrics = all_finite((passed.loss, norm, *passed.ends)), passed.loss, None
+        if self._team.size > 1:
+            finite, loss, metrics = self._together(passed.metrics(task), passed.loss, finite, episodes.inputs.shape[1])
+        if not finite:
             return False
         self.descent.clip(norm)
         lap(Part.CLIPPING)
-        self.descent.step(self.sequences)
-        lap(Part.OPTIMIZER)
-        with torch.no_grad():
-            measured = self.task.metrics(outputs.detach(), episodes)
+        self.descent.step(self.sequences, self.rate)
         count = episodes.inputs.shape[1]
-        self.averages.add({"loss": loss.detach(), "gradient_norm": norm, **measured}, count)
         self.updates += 1
         self.sequences += count
+        if self._average is not None:
+            self._average.add(self.sequences)
+        lap(Part.OPTIMIZER)
+        measured = passed.metrics(task) if metrics is None else metrics
+        self.averages.add({"loss": loss, "gradient_norm": norm, **measured}, count)
         lap(Part.METRICS)
         return True
+
+    def _pass(self, task: Task, episodes: Episodes) -> Passed:
+        if self._is_whole:
+            return pass_whole(self.model, task, episodes, self.noise, self._laps)
+        return pass_in_parts(
+            self.model,
+            task,
+            episodes,
+            self.noise,
+            self._laps,
+            share=self._team.share(episodes.inputs.shape[1]),
+            parts=self.spec.training.accumulate,
+            truncate=self.spec.training.truncate,
+        )
+
+    def _together(
+        self, metrics: Mapping[str, Tensor], loss: Tensor, finite: bool, count: int
+    ) -> tuple[bool, Tensor, Mapping[str, Tensor]]:
+        """Return whether all is finite in all processes, and the loss and the metrics of the whole batch."""
+        first, end = self._team.share(count)
+        numbers = torch.zeros(2 + len(metrics) * count, dtype=torch.float64, device=self.device)
+        numbers[0], numbers[1] = not finite, loss
+        of_all = numbers[2:].view(len(metrics), count)
+        if first < end:
+            # Each number is added to zeros, so that it stays as it is.
+            of_all[:, first:end] = torch.stack(list(metrics.values()))
+        self._team.add_up([numbers])
+        return not bool(numbers[0]), numbers[1], dict(zip(metrics, of_all, strict=True))
+
+    @contextmanager
+    def evaluated(self) -> Iterator[None]:
+        """Inside, the model has the weights that are evaluated and kept as its own: its average, where one is kept."""
+        if self._average is None:
+            yield
+            return
+        with self._average.evaluated():
+            yield
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything but the weights, as plain data and tensors on the CPU."""
         random = {"cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
             random["cuda"] = torch.cuda.get_rng_state(self.device)
+        of_all = self._team.gathered(random)
         return {
             "updates": self.updates,
             "sequences": self.sequences,
             "optimizer": self.descent.state_dict(),
             "averages": self.averages.state_dict(),
-            "random": random,
+            "random": of_all[0],
+            **({} if self._average is None else {"weight_average": self._average.state_dict()}),
+            **({"random_of_others": of_all[1:]} if len(of_all) > 1 else {}),
         }
 
     def load_state_dict(self, weights: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-        """Go on from what the model's and this object's `state_dict` returned.
+        """Go on from what this object's `state_dict` returned, and the model's inside `evaluated`.
 
         Raises:
             ToolkitError: they are of another model or optimiser.
@@ -166,10 +238,14 @@ class Trainer:
         try:
             self.model.load_state_dict(dict(weights))
             self.descent.load_state_dict(state["optimizer"])
+            if self._average is not None and "weight_average" in state:
+                self._average.load_state_dict(state["weight_average"])
         except (RuntimeError, ValueError, KeyError) as error:
             raise ToolkitError(f"the checkpoint is of another model or optimiser: {error}") from error
         self.updates, self.sequences = state["updates"], state["sequences"]
         self.averages.load_state_dict(state["averages"])
-        torch.set_rng_state(state["random"]["cpu"])
-        if self.device.type == "cuda" and "cuda" in state["random"]:
-            torch.cuda.set_rng_state(state["random"]["cuda"], self.device)
+        of_all = [state["random"], *state.get("random_of_others", [])]
+        random = of_all[min(self._team.rank, len(of_all) - 1)]
+        torch.set_rng_state(random["cpu"])
+        if self.device.type == "cuda" and "cuda" in random:
+            torch.cuda.set_rng_state(random["cuda"], self.device)

@@ -69,11 +69,11 @@ def test_each_change_is_a_variant_with_its_name_and_its_diff(planned: Planned) -
 
 @pytest.mark.parametrize("name", shipped_ablations())
 def test_shipped_ablations_are_planned(name: str) -> None:
-    """Each of them, with the built-in parts alone, over ten seeds."""
+    """Each of them, with the built-in parts alone, over five seeds or more, all of one budget."""
     made = plan(load_ablation(name, registry=plugins.load(entry_points=False)))
     assert len(made.variants) > 2
-    assert len(made.seeds) == 10
-    assert all(variant.spec.training.sequences == 20_000 for variant in made.variants)
+    assert len(made.seeds) >= 5
+    assert len({variant.spec.training.sequences for variant in made.variants}) == 1
 
 
 def test_the_stages_of_the_paper_each_in_pairs_and_by_one_way_alone() -> None:

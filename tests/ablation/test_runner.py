@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ntm_toolkit import plugins
 from ntm_toolkit.ablation import Plan, crew, load_ablation, load_results, plan, run
@@ -103,6 +104,27 @@ def test_results_of_another_spec_are_set_aside_and_taken_back(planned: Planned, 
     assert not kept.began
     assert again == first
     assert [text for text in kept.messages if "taken back" in text]
+    assert not load_results(again.folder).problems
+
+
+def test_results_from_before_specs_could_say_more_are_still_the_plans(planned: Planned, pretended: Pretended) -> None:
+    """A field that has come into specs since stands at its default in all runs from before."""
+    first, _ = pretended(planned(SHIFT))
+    new = first.results
+    for name in first.results:
+        place = first.folder / name.variant / f"seed-{name.seed}"
+        document = yaml.safe_load((place.parent / "spec.yaml").read_text())
+        del document["training"]["average"]
+        (place / "spec.yaml").write_text(yaml.safe_dump(document))
+        (place / "run.json").write_text("{}")
+        result = json.loads((place / "result.json").read_text())
+        (place / "result.json").write_text(json.dumps({**result, "digest": f"old-{name.variant}"}))
+    again, kept = pretended(planned(SHIFT))
+    assert not kept.began
+    assert not kept.messages
+    assert {name: result["digest"] for name, result in again.results.items()} == {
+        name: result["digest"] for name, result in new.items()
+    }
     assert not load_results(again.folder).problems
 
 

@@ -120,7 +120,7 @@ def test_a_one_file_stage_trains(ntm: Ntm, stage: str) -> None:
     assert ntm("train", "reversing.yaml", "--plugin", stage).exit_code == exits.OK
     without = ntm("train", "reversing.yaml")
     assert without.exit_code == exits.WRONG_INPUT
-    assert "no stage is called 'reverse'" in without.stderr
+    assert "'reverse' is a task, not a stage" in without.stderr
 
 
 def test_a_stage_that_raises_is_named(ntm: Ntm, stage: str) -> None:

@@ -42,7 +42,8 @@ def test_benches_can_be_run(results: dict[str, Any], monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(ROOT)
     for title, arguments in results["BENCHES"].values():
         assert title
-        with bench.make_context("bench", [*arguments]) as context:
+        # As within `ntm`: a command remembers the names of its help option from where it is first asked.
+        with bench.make_context("bench", [*arguments], help_option_names=["-h", "--help"]) as context:
             told = context.params
             plugins = load([EXAMPLES / "damped_shift.py"])
             load_spec(told["spec"], told["overrides"], registry=plugins)

@@ -44,6 +44,13 @@ def test_each_sequence_is_given_the_noise_of_its_own_time():
     assert torch.equal(later[:, 1], base[1:3, 1])
 
 
+def test_a_part_of_a_batch_is_given_what_it_has_in_the_whole():
+    """By where it stands in the batch, and how many sequences that has."""
+    whole = numbers([0, 2, 0, 1], 3)
+    part = numbers([2, 0], 3, NoiseKey(1, 2, first=1, total=4))
+    assert torch.equal(part, whole[:, 1:3])
+
+
 def test_without_a_key_noise_is_drawn_from_torchs_generator():
     """Fresh at each call, and repeatable by `torch.manual_seed`."""
     torch.manual_seed(0)

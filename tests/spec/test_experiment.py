@@ -56,6 +56,7 @@ def test_what_need_not_be_said() -> None:
     assert (training.seed, training.sequences, training.batch) == (0, 100_000, 1)
     assert (training.evaluate_every, training.checkpoint_every, training.log_every) == (1000, 1000, 100)
     assert (training.clip, training.stop, training.sinks) == (ClipSpec(), [], [])
+    assert (training.accumulate, training.truncate, training.average, training.plateau) == (1, None, None, None)
     assert spec.evaluation.settings == [{}]
 
 
@@ -104,6 +105,14 @@ def test_what_is_no_device(device: str) -> None:
         ("log_every", 0),
         ("keep_checkpoints", 0),
         ("stop", [{"metric": "bit_errors"}]),
+        ("stop", [{"metric": "bit_errors", "at_most": 1, "at_least": 0}]),
+        ("accumulate", 0),
+        ("truncate", 0),
+        ("average", {"decay": 1}),
+        ("average", {"evaluate": "both"}),
+        ("plateau", {}),
+        ("plateau", {"metric": "bit_errors", "factor": 1}),
+        ("plateau", {"metric": "bit_errors", "patience": 0}),
         ("stop", [{"metric": "bit_errors", "at_most": float("nan")}]),
         ("stop", [{"metric": "bit_errors", "at_most": 0, "axes": {"length": 0}}]),
     ],
@@ -112,6 +121,20 @@ def test_training_out_of_range(where: str, value: object) -> None:
     """Each number has the range in which it means something."""
     (error,) = errors(training={"optimizer": StillSpec(), where: value})
     assert error.startswith(f"training.{where}")
+
+
+@pytest.mark.parametrize(
+    ("training", "said"),
+    [
+        ({"stop": [{"metric": "exact"}]}, "a rule has one of at_most and at_least, got neither"),
+        ({"stop": [{"metric": "exact", "at_most": 1, "at_least": 0}]}, "one of at_most and at_least, got both"),
+        ({"batch": 2, "accumulate": 3}, "a batch of 2 cannot be run in 3 parts"),
+    ],
+)
+def test_what_does_not_fit_together_is_said(training: dict[str, object], said: str) -> None:
+    """In a sentence, with both of what does not."""
+    with pytest.raises(ValidationError, match=said):
+        experiment(training={"optimizer": StillSpec(), **training})
 
 
 @pytest.mark.parametrize("threads", [0, 1025, "two", True])

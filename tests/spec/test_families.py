@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,6 +34,7 @@ from ntm_toolkit.spec.families import (
     TrackerSpec,
 )
 from ntm_toolkit.spec.parts import NamedPartSpec, PartSpec
+from ntm_toolkit.spec.strict import StrictModel
 
 DIMS = Dims(inputs=3, outputs=2, slots=8, width=4, hidden=5, reads={"read": 4}, groups={"read": 1, "write": 1})
 BUILT_IN = plugins.load(entry_points=False).parts()
@@ -135,10 +137,12 @@ def test_a_tracker_keeps_nothing_unless_it_says_so() -> None:
 
 
 def test_other_families_say_nothing_unless_they_say_so() -> None:
-    """No axes of a task, no scalars of an optimiser, no memory that a model is known to take."""
+    """No axes of a task, no scalars of an optimiser, no memory or bound of a model, and no steps."""
     assert a_part_of(TaskSpec).axes() == {}
     assert a_part_of(OptimizerSpec).scalars(0) == {}
     assert a_part_of(ModelSpec).estimate_bytes(3, 2, batch=1, steps=1, item=4) == 0
+    assert a_part_of(ModelSpec).longest_sequence() is None
+    assert not a_part_of(ModelSpec).has_steps
     assert a_part_of(ControllerSpec).estimate_parameters(DIMS) == 4 * 5 * (3 + 4 + 5)
 
 
@@ -147,6 +151,27 @@ def test_default_kinds_are_built_in() -> None:
     built_in = {(registration.family, registration.kind) for registration in BUILT_IN}
     defaults = {(family.family, family.default_kind) for family in FAMILIES if family.default_kind}
     assert defaults - {("executor", "local")} <= built_in
+
+
+def test_trained_sizes_are_read_from_the_fields_of_axes() -> None:
+    """A whole number, or a smallest and a largest; an axis without such a field is left as in training."""
+
+    class Sizes(StrictModel):
+        min: int = 2
+        max: int = 5
+
+    class ManyAxesSpec(TaskSpec):
+        kind: Literal["many-axes"] = "many-axes"
+        length: Sizes = Sizes()
+        items: int = 7
+        depth: int | None = None
+        wide: bool = True
+
+        def axes(self) -> Mapping[str, str]:
+            return dict.fromkeys(("length", "items", "depth", "wide", "elsewhere"), "a size")
+
+    assert ManyAxesSpec().trained() == {"length": range(2, 6), "items": range(7, 8)}
+    assert a_part_of(TaskSpec).trained() == {}
 
 
 @pytest.mark.parametrize("registration", BUILT_IN, ids=lambda r: f"{r.family} {r.kind}")

@@ -150,8 +150,8 @@ def test_a_length_that_is_fixed(spec: CopySpec, batch: int, length: int) -> None
     ("axes", "message"),
     [
         ({"lenght": 3}, "copy has no axis 'lenght'; it has length"),
-        ({"length": 0}, "a length is at least 1; got 0"),
-        ({"length": -1}, "a length is at least 1; got -1"),
+        ({"length": 0}, "axis 'length' is at least 1; got 0"),
+        ({"length": -1}, "axis 'length' is at least 1; got -1"),
     ],
 )
 def test_axes_out_of_range(axes: dict[str, int], message: str) -> None:

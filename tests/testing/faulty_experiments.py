@@ -68,7 +68,9 @@ class FaultyTaskSpec(TaskSpec):
 
     def longest(self, **axes: int) -> int:
         """As in copy, or not."""
-        return 5 if self.fault == "longest" else CopySpec(bits=2).longest(**axes)
+        if self.fault == "longest" or (self.fault == "longest at an axis" and axes):
+            return 5
+        return CopySpec(bits=2).longest(**axes)
 
     def axes(self) -> Mapping[str, str]:
         """As in copy."""
@@ -101,8 +103,14 @@ class FaultyTask(Copy):
             return Episodes(episodes.inputs, episodes.targets, torch.zeros_like(episodes.mask), episodes.lengths)
         return episodes
 
+    def held_out(self, stream: torch.Generator, batch: int, first: int, **axes: int) -> Episodes:
+        """Return a batch of episodes."""
+        return self.episodes(stream, batch - first if self.fault == "held-out" else batch, **axes)
+
     def loss(self, outputs: Tensor, episodes: Episodes) -> Tensor:
         """Return the loss."""
+        if self.fault == "parts":
+            return super().loss(outputs, episodes) * outputs.shape[1]
         return outputs.square().mean() if self.fault == "scores" else super().loss(outputs, episodes)
 
     def metrics(self, outputs: Tensor, episodes: Episodes) -> Mapping[str, Tensor]:

@@ -13,7 +13,7 @@ from ntm_toolkit.model.machine import Machine
 from ntm_toolkit.model.specs import NTMSpec
 from ntm_toolkit.tasks.specs import CopySpec, Range
 from ntm_toolkit.trace.figures import draw_episode
-from ntm_toolkit.trace.record import record
+from ntm_toolkit.trace.record import record, record_weightings
 
 
 def machine_and_episodes() -> tuple[Machine, object]:
@@ -66,3 +66,14 @@ def test_a_figure_has_a_panel_for_each_head() -> None:
         "weighting of head 'read 1'",
         "weighting of head 'write'",
     ]
+
+
+@pytest.mark.eager
+def test_weightings_alone_are_those_of_a_whole_trace() -> None:
+    """Bit for bit, time first, also where the machine takes batches first."""
+    machine, episodes = machine_and_episodes()
+    whole = record(machine, episodes).weightings()  # type: ignore[arg-type]
+    for machine.batch_first in (False, True):
+        alone = record_weightings(machine, episodes)  # type: ignore[arg-type]
+        assert list(alone) == list(whole) == ["read", "write"]
+        assert all(torch.equal(alone[group], whole[group]) for group in whole)

@@ -14,12 +14,38 @@ from ntm_toolkit.controllers.specs import LSTMSpec
 from ntm_toolkit.heads.specs import ReadSpec, WriteSpec
 from ntm_toolkit.memory.specs import MatrixSpec
 from ntm_toolkit.model.specs import NTMSpec
-from ntm_toolkit.spec.experiment import ClipSpec, EvaluationSpec, ExperimentSpec, TrainingSpec
+from ntm_toolkit.spec.experiment import (
+    AverageSpec,
+    ClipSpec,
+    EvaluationSpec,
+    ExperimentSpec,
+    PhaseSpec,
+    PlateauSpec,
+    TrainingSpec,
+)
 from ntm_toolkit.spec.families import StageSpec
 from ntm_toolkit.tasks.specs import CopySpec, Range
 from ntm_toolkit.training.specs import GravesRMSpropSpec
 
 Tiny = Callable[..., ExperimentSpec]
+
+_NO_PROGRESS = PlateauSpec(metric="bits_per_sequence", patience=2, margin=100.0, sequences=2)
+WAYS: dict[str, dict[str, Any]] = {
+    "average": {"average": AverageSpec(decay=0.5, after=8)},
+    "average kept": {"average": AverageSpec(decay=0.5, evaluate="raw")},
+    "plateau": {"plateau": _NO_PROGRESS, "evaluate_every": 4},
+    "parts": {"accumulate": 2, "truncate": 3},
+    "curriculum": {"curriculum": [PhaseSpec(until=14, set={"task.length.max": 2})]},
+    "all": {
+        "average": AverageSpec(),
+        "plateau": _NO_PROGRESS,
+        "evaluate_every": 4,
+        "batch": 3,
+        "accumulate": 2,
+        "truncate": 3,
+    },
+}
+"""Ways of training beside the plain one, by what they are about: options of `tiny_experiment`."""
 
 
 def tiny_experiment(extra: StageSpec | None = None, **training: Any) -> ExperimentSpec:
@@ -65,10 +91,16 @@ def result_of(folder: Path) -> dict[str, bytes]:
     return bytes_of
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny() -> Tiny:
     """A maker of tiny experiments."""
     return tiny_experiment
+
+
+@pytest.fixture(params=list(WAYS))
+def way(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Options of each way of training beside the plain one."""
+    return WAYS[request.param]
 
 
 @pytest.fixture

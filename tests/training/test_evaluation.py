@@ -72,7 +72,44 @@ def test_rows_are_means_medians_and_fractions_over_all_batches() -> None:
     assert row.median["square"] == pytest.approx((4 + 9) / 2)
     assert row.exact == pytest.approx(4 / 6)
     assert row.chance == {"square": 7.0}
+    assert row.oracle == {}
     assert Row.from_json(row.as_json()) == row
+
+
+class Sums(Lengths):
+    """The optimal predictor's metric is how many bits of a sequence are 1."""
+
+    def metrics(self, outputs: Tensor, episodes: Episodes) -> Mapping[str, Tensor]:
+        return {"square": episodes.inputs.sum((0, 2)) ** 2}
+
+    def oracle(self, episodes: Episodes) -> Mapping[str, Tensor]:
+        return {"square": episodes.inputs.sum((0, 2))}
+
+
+def test_the_optimum_is_of_the_same_sequences() -> None:
+    """Where a task has an optimal predictor, its mean is over what the model was measured on."""
+    seen = Guesser()
+    evaluation = EvaluationSpec(sequences=6, batch=4, settings=[{"length": 9}])
+    (row,) = evaluate(seen, Sums(), evaluation)
+    ones = torch.cat([inputs.sum((0, 2)) for inputs in seen.seen])
+    assert row.oracle == {"square": pytest.approx(ones.mean().item())}
+    assert row.mean == {"square": pytest.approx(ones.square().mean().item())}
+    assert Row.from_json(row.as_json()) == row
+
+
+class Kept(Lengths):
+    """It keeps sequences apart for evaluation, each with its number in place of bits."""
+
+    def held_out(self, stream: torch.Generator, batch: int, first: int, **axes: int) -> Episodes:
+        numbers = torch.arange(first, first + batch).float().expand(3, batch)[..., None]
+        return Episodes(numbers, numbers, torch.ones(numbers.shape[:2], dtype=torch.bool))
+
+
+def test_what_a_task_holds_out_is_gone_through_once() -> None:
+    """At each setting from its first sequence on, whatever the batch."""
+    guesser = Guesser()
+    evaluate(guesser, Kept(), EvaluationSpec(sequences=5, batch=2, settings=[{}, {"length": 3}]))
+    assert torch.cat(guesser.seen, dim=1)[0, :, 0].tolist() == [0, 1, 2, 3, 4] * 2
 
 
 def test_the_same_sequences_are_drawn_again() -> None:
@@ -103,3 +140,23 @@ def test_nothing_else_changes() -> None:
         evaluate(model, Lengths(), EvaluationSpec(sequences=4), between=fail)
     assert model.dropout.training
     assert not torch.is_inference_mode_enabled()
+
+
+def test_the_middle_half_is_between_the_quartiles() -> None:
+    """Of the sequences that were measured."""
+    (row,) = measured(Guesser(), sequences=5, batch=4)
+    assert (row.lower["square"], row.median["square"], row.upper["square"]) == (1.0, 4.0, 9.0)
+
+
+def test_each_batch_can_be_looked_at() -> None:
+    """With its setting, its sequences, and what the model made of them."""
+    model, seen = Guesser(), []
+
+    def look(axes: Mapping[str, int], episodes: Episodes, outputs: Tensor) -> None:
+        seen.append((dict(axes), episodes.inputs, outputs.shape))
+
+    evaluation = EvaluationSpec(sequences=6, batch=4, settings=[{}, {"length": 5}])
+    evaluate(model, Lengths(), evaluation, seen=look)
+    assert [axes for axes, _, _ in seen] == [{}, {}, {"length": 5}, {"length": 5}]
+    assert all(torch.equal(inputs, given) for (_, inputs, _), given in zip(seen, model.seen, strict=True))
+    assert [shape[1] for _, _, shape in seen] == [4, 2, 4, 2]

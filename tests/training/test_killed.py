@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,6 +64,14 @@ def kill_at_random(spec: ExperimentSpec, folder: Path, kills: int, result: Resul
 def test_a_run_survives_ten_kills(tiny: Tiny, result: Result, tmp_path: Path) -> None:
     """After ten kills at random moments weights, optimiser state, metrics and evaluation are the same bytes."""
     spec = tiny(sequences=40, checkpoint_every=4)
+    went_on = kill_at_random(spec, tmp_path, 10, result, random.Random(0))
+    assert any(went_on), "no process was killed after its first checkpoint"
+
+
+@pytest.mark.slow
+def test_every_way_of_training_survives_kills(tiny: Tiny, way: dict[str, Any], result: Result, tmp_path: Path) -> None:
+    """With an average of weights, a plateau, in parts or truncated too, ten kills change no byte."""
+    spec = tiny(**{"sequences": 60, "checkpoint_every": 4, **way})
     went_on = kill_at_random(spec, tmp_path, 10, result, random.Random(0))
     assert any(went_on), "no process was killed after its first checkpoint"
 

@@ -6,6 +6,7 @@ import errno
 import json
 import math
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable
@@ -15,11 +16,13 @@ from typing import Any
 import pytest
 import torch
 
+from ntm_toolkit.building import build
 from ntm_toolkit.spec.errors import SpecError, ToolkitError
-from ntm_toolkit.spec.experiment import ExperimentSpec, RuntimeOptions, StopRule
+from ntm_toolkit.spec.experiment import AverageSpec, ExperimentSpec, PlateauSpec, RuntimeOptions, StopRule
 from ntm_toolkit.tasks.bits import BitTask
-from ntm_toolkit.training import atomic
-from ntm_toolkit.training.loop import _Clock, train
+from ntm_toolkit.training import atomic, checkpoint
+from ntm_toolkit.training.evaluation import evaluate as measure
+from ntm_toolkit.training.loop import train
 from ntm_toolkit.training.run_folder import METRICS, RunFolder
 from ntm_toolkit.training.specs import AdamSpec, CSVSpec
 
@@ -173,6 +176,69 @@ def test_a_second_signal_aborts_and_loses_nothing_older(
     assert RunFolder(folder).outcome() is None
     train(tiny(), folder, resume=True)
     assert result(folder) == result(whole(tiny()))
+
+
+@pytest.mark.parametrize("moment", [6, 20])
+def test_every_way_of_training_goes_on_exactly(
+    tiny: Tiny,
+    way: dict[str, Any],
+    result: Result,
+    whole: Callable[[ExperimentSpec], Path],
+    watcher: Any,
+    tmp_path: Path,
+    moment: int,
+) -> None:
+    """With an average of weights, a plateau, in parts or truncated: the result is that of a run never stopped."""
+    stopped = train(tiny(**way), tmp_path / "run", progress=watcher(stop_at(moment)))
+    assert stopped.stopped_because == "interrupted"
+    train(tiny(**way), tmp_path / "run", resume=True)
+    assert result(tmp_path / "run") == result(whole(tiny(**way)))
+
+
+def test_a_plateau_lowers_the_learning_rate(tiny: Tiny, watcher: Any) -> None:
+    """Where a metric has stopped getting better steps become smaller, and who watches is told; otherwise they do not.
+
+    Up to then, and with a metric that does get better, training is what it is without.
+    """
+    plateau = PlateauSpec(metric="bits_per_sequence", patience=1, margin=1e6, factor=0.25, sequences=2)
+    watching = watcher()
+    plain = tiny(evaluate_every=10, sequences=20)
+    train(plain, progress=watching)
+    assert not [text for text in watching.messages if "learning rate" in text]
+    told = watcher()
+    lowered = train(tiny(evaluate_every=10, sequences=30, plateau=plateau), progress=told)
+    said = [text for text in told.messages if "learning rate" in text]
+    assert [re.findall(r"after (\d+) sequences, the learning rate is ([\d.]+)", text) for text in said] == [
+        [("20", "0.25")],
+        [("30", "0.0625")],
+    ]
+    unmoved = train(tiny(evaluate_every=10, sequences=30))
+    assert lowered.metrics != unmoved.metrics
+
+
+def test_a_plateau_needs_a_learning_rate(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An optimiser whose spec says none is an error that names it, before anything is trained."""
+    monkeypatch.setattr(AdamSpec, "scalars", lambda self, sequences: {})
+    plateau = PlateauSpec(metric="bits_per_sequence")
+    with pytest.raises(ToolkitError, match=r"training\.plateau: the optimizer 'adam' says no learning rate"):
+        train(tiny(optimizer=AdamSpec(), plateau=plateau))
+
+
+def test_the_average_is_what_is_evaluated_and_kept(tiny: Tiny, tmp_path: Path) -> None:
+    """Stop rules, the evaluation and weights.safetensors are of the average, unless the spec says raw."""
+    for evaluate in ("average", "raw"):
+        way = {"average": AverageSpec(decay=0.9, evaluate=evaluate)}
+        outcomes = train(tiny(**way), tmp_path / evaluate)
+        spec = tiny()
+        model = build(spec)
+        found, _ = checkpoint.newest(tmp_path / evaluate / "checkpoints")
+        assert found is not None
+        model.load_state_dict(found.weights)
+        again = measure(model, spec.task.build(), spec.evaluation)
+        assert [row.mean for row in again] == [row.mean for row in outcomes.evaluation]
+    plain, raw, average = train(tiny()), *(RunFolder(tmp_path / name).evaluation() for name in ("raw", "average"))
+    assert raw == plain.evaluation
+    assert average != raw
 
 
 def test_outside_the_main_thread_signals_stay(tiny: Tiny) -> None:
@@ -349,20 +415,6 @@ def test_sinks_need_a_folder(tiny: Tiny) -> None:
     """Without a folder there is no place for a sink, and that is said."""
     with pytest.raises(ToolkitError, match=r"training\.sinks"):
         train(tiny(sinks=[CSVSpec()]))
-
-
-def test_the_rate_is_that_of_training_alone() -> None:
-    """After a long evaluation the rate is still the sequences trained in a second of training."""
-    moment = [100.0]
-    clock = _Clock(0.0, 0, now=lambda: moment[0])
-    moment[0] = 102.0
-    assert clock.rate(10) == 5
-    with clock.paused():
-        moment[0] = 200.0
-    assert clock.rate(10) == 5
-    moment[0] = 201.0
-    assert clock.rate(20) == pytest.approx(20 / 3)
-    assert clock.seconds == 101
 
 
 def test_what_is_not_finite_is_null_in_files(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

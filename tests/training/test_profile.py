@@ -43,6 +43,14 @@ def test_medians_totals_and_shares() -> None:
     assert [share["part"] for share in profile.as_json()["parts"]] == list(shares)
 
 
+def test_an_update_in_parts_has_several_passes() -> None:
+    """What is done twice an update counts twice in it."""
+    update = [(Part.DATA, 1.0), *[(Part.FORWARD, 2.0), (Part.BACKWARD, 3.0)] * 2, (Part.OPTIMIZER, 2.0)]
+    profile = laps_of(update * 9)
+    assert profile.update == 13
+    assert profile.beside_the_model == pytest.approx(3 / 13)
+
+
 def test_nothing_was_measured() -> None:
     """A run that had nothing to do has an empty profile."""
     assert Profile().as_json() == {"update": 0, "beside_the_model": 0.0, "parts": []}

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ntm_toolkit.building import build
-from ntm_toolkit.spec.experiment import ClipSpec, ExperimentSpec
+from ntm_toolkit.spec.experiment import ClipSpec, ExperimentSpec, PhaseSpec
 from ntm_toolkit.spec.schedules import Schedule
 from ntm_toolkit.training.specs import SGDSpec
 from ntm_toolkit.training.trainer import Averages, Trainer
@@ -88,3 +88,20 @@ def test_updates_see_different_data(tiny: Tiny) -> None:
     assert torch.equal(first, same)
     one.update()
     assert not torch.equal(one.episodes().inputs, first)
+
+
+def test_a_curriculum_draws_from_its_phases(tiny: Tiny) -> None:
+    """Until a phase ends its sequences are drawn as it says, with the same stream; then from the task itself."""
+    phases = [
+        PhaseSpec(until=4, set={"task.length.max": 1}),
+        PhaseSpec(until=8, set={"task.length": {"min": 2, "max": 2}}),
+    ]
+    spec = tiny(curriculum=phases, batch=2, sequences=40)
+    trainer, plain = Trainer(spec, build(spec)), Trainer(tiny(batch=2), build(tiny()))
+    longest = []
+    for _ in range(6):
+        longest.append(len(trainer.episodes().inputs))
+        assert trainer.update()
+        assert plain.update()
+    assert longest[:4] == [3, 3, 5, 5]
+    assert torch.equal(trainer.episodes().inputs, plain.episodes().inputs)

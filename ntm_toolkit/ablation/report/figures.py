@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ntm_toolkit.ablation import statistics
-from ntm_toolkit.ablation.report.drawing import INK, panel, rows, spread, svg
+from ntm_toolkit.ablation.report.drawing import INK, panel, rows, svg
 from ntm_toolkit.ablation.report.summary import Comparison, Summary, effort
 from ntm_toolkit.ablation.results import RunResult
+from ntm_toolkit.trace.scales import spread
 
 OWN, FAINT = "#3d86cf", 0.45
 MOST_METRICS = 3

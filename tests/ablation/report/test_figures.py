@@ -7,9 +7,7 @@ import statistics
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matplotlib.figure import Figure
 
-from ntm_toolkit.ablation.report.drawing import spread
 from ntm_toolkit.ablation.report.figures import MOST_ROWS, BandPoint, curve_metrics, forest, learning_band, strip
 from ntm_toolkit.ablation.results import CurvePoint, RunResult
 from tests.ablation.folders import planned, result, summed_up
@@ -67,15 +65,3 @@ def test_of_many_variants_the_first_have_rows() -> None:
     for drawn in (strip(summary, "bits_per_sequence"), forest(summary.comparisons[: len(names) - 1])):
         assert f">slots={MOST_ROWS - 1}</text>" in drawn
         assert f">slots={MOST_ROWS}</text>" not in drawn
-
-
-@given(st.lists(st.one_of(st.just(0.0), st.floats(-1e6, 1e6), st.floats(1e-9, 1e-3)), max_size=6))
-def test_an_axis_shows_all_values(values: list[float]) -> None:
-    """Whatever their sizes and signs, with ticks among them where it is one of powers of ten."""
-    axis = Figure().add_axes((0, 0, 1, 1))
-    spread(axis, "y", values)
-    low, high = axis.get_ylim()
-    assert all(low <= value <= high for value in values)
-    assert low < high
-    if axis.get_yscale() != "linear":
-        assert len(set(axis.get_yticks())) == len(axis.get_yticks()) >= 2

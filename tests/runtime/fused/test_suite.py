@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[3]
 SPECS = sorted(
     path
     for path in [*ROOT.glob("specs/**/*.yaml"), *ROOT.glob("plugins/*/specs/*.yaml")]
-    if path.parent.name != "ablations"
+    if path.parent.name != "ablations" and ntm_toolkit.load_spec(str(path)).model.has_steps
 )
 SMALL = ["model.memory.slots=9", "model.memory.width=4", "model.controller.size=5"]
 THREES = ["+".join(list(ZOO)[place : place + 3]) for place in range(0, len(ZOO), 3)]

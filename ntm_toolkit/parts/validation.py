@@ -1,32 +1,45 @@
-"""What a machine refuses as input, in one clear sentence."""
+"""What a sequence model refuses as input, in one clear sentence."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from ntm_toolkit.parts import State
-
-if TYPE_CHECKING:
-    from ntm_toolkit.model.machine import Machine
+from ntm_toolkit.parts.state import State
 
 
-def check_inputs(inputs: Tensor, machine: Machine) -> Tensor:
-    """Return the inputs in the machine's dtype.
+class TakesSequences(Protocol):
+    """What is asked of a model about its inputs."""
+
+    input_size: int
+    batch_first: bool
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype in which it computes."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is."""
+
+
+def check_inputs(inputs: Tensor, model: TakesSequences) -> Tensor:
+    """Return the inputs in the model's dtype.
 
     Raises:
         ValueError: another number of dimensions or channels, no step, no floating point, or another device.
     """
-    order = "(batch, time, channels)" if machine.batch_first else "(time, batch, channels)"
+    order = "(batch, time, channels)" if model.batch_first else "(time, batch, channels)"
     if inputs.dim() != 3:
         raise ValueError(f"inputs are {order}; these have {inputs.dim()} dimensions, {tuple(inputs.shape)}")
-    if inputs.shape[-1] != machine.input_size:
-        raise ValueError(f"the model was built for {machine.input_size} input channels; got {inputs.shape[-1]}")
+    if inputs.shape[-1] != model.input_size:
+        raise ValueError(f"the model was built for {model.input_size} input channels; got {inputs.shape[-1]}")
     if 0 in inputs.shape[:2]:
         raise ValueError(f"inputs {order} need at least one step and one sequence; got {tuple(inputs.shape)}")
-    dtype, device = machine.dtype, machine.device
+    dtype, device = model.dtype, model.device
     if not inputs.is_floating_point():
         raise ValueError(f"inputs are floating-point numbers; got {inputs.dtype}: use .to({dtype})")
     if inputs.device != device:
@@ -39,7 +52,7 @@ def check_inputs(inputs: Tensor, machine: Machine) -> Tensor:
 
 
 def check_lengths(lengths: Tensor, time: int, batch: int, device: torch.device) -> Tensor:
-    """Return the lengths on the machine's device.
+    """Return the lengths on the model's device.
 
     Raises:
         ValueError: another shape, no whole numbers, or a length outside 0..time.
@@ -53,13 +66,16 @@ def check_lengths(lengths: Tensor, time: int, batch: int, device: torch.device) 
     return lengths.to(device)
 
 
-def check_state(state: State, machine: Machine, batch: int) -> State:
+def check_state(state: State, expected: Mapping[str, Tensor]) -> State:
     """Return the state.
 
+    Args:
+        state: what the model was given.
+        expected: a state of the same model and batch, such as the one before the first step.
+
     Raises:
-        ValueError: the state of another machine, batch, device or dtype.
+        ValueError: the state of another model, batch, device or dtype.
     """
-    expected = machine.initial_state(batch)
     if set(state) != set(expected):
         missing, extra = sorted(set(expected) - set(state)), sorted(set(state) - set(expected))
         raise ValueError(

@@ -1,0 +1,1 @@
+"""Models without a memory, to compare machines with: recurrent networks and a Transformer."""
