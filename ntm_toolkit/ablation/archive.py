@@ -28,7 +28,8 @@ def write_archive(results: Results, path: Path) -> None:
 
 
 def _lines(results: Results) -> Iterator[Mapping[str, Any]]:
-    yield {"version": VERSION, **asdict(results.plan)}
+    # The file's name says which it was, wherever it lay.
+    yield {"version": VERSION, **asdict(results.plan), "file": Path(results.plan.file).name}
     for run in results.runs:
         data = asdict(run)
         for point in data["curve"]:

@@ -11,8 +11,7 @@ from ntm_toolkit.building import build
 from ntm_toolkit.model.machine import Machine
 from ntm_toolkit.model.sequence import EagerLoop, StepFunction, Steps
 from ntm_toolkit.runtime.fused.explain import explain
-from ntm_toolkit.runtime.fused.program import programs
-from ntm_toolkit.runtime.fused.trace import trace
+from ntm_toolkit.runtime.fused.prologue import programs_of
 from ntm_toolkit.spec.errors import ToolkitError
 from ntm_toolkit.spec.experiment import ExperimentSpec
 
@@ -31,7 +30,7 @@ def explanation(spec: ExperimentSpec) -> str:
     model.runner = seen
     model(torch.zeros(1, 1, model.input_size, dtype=model.dtype, device=model.device))
     assert seen.steps is not None
-    return explain(programs(trace(model, seen.steps)))
+    return explain(programs_of(model, seen.steps))
 
 
 class _Seen:
@@ -39,6 +38,6 @@ class _Seen:
 
     steps: Steps | None = None
 
-    def __call__(self, step: StepFunction, steps: Steps) -> tuple[tuple[Tensor, ...], Mapping[str, Tensor]]:
+    def __call__(self, step: StepFunction, steps: Steps) -> tuple[Tensor, Mapping[str, Tensor]]:
         self.steps = steps
         return EagerLoop()(step, steps)

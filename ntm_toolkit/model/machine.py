@@ -1,13 +1,16 @@
 """The Neural Turing Machine as a sequence module: its parts, the prologue, the steps and the epilogue of a sequence.
 
-prologue   pack weights; project all inputs
-steps      (packed, input, state, noise) -> (features, state), executed by a runtime
+prologue   pack weights; project all inputs; the state that a sequence begins with
+steps      (packed, input, state, noise) -> (features, state)
 epilogue   map all features to outputs at once
+
+A runtime executes these three.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +21,7 @@ from ntm_toolkit.model.noise import draw_noise
 from ntm_toolkit.model.output import Output
 from ntm_toolkit.model.sequence import EagerLoop, Runner, Steps
 from ntm_toolkit.model.specs import NTMSpec
-from ntm_toolkit.model.step import Step
+from ntm_toolkit.model.step import Step, above
 from ntm_toolkit.parts import NoiseKey, Recorder, SequenceModel, State, Tensors, Tree, seeded, seeding
 from ntm_toolkit.parts.validation import check_inputs, check_lengths, check_state
 from ntm_toolkit.spec.declarations import Dims, Noise
@@ -140,8 +143,7 @@ class Machine(SequenceModel):
             if self.batch_first:
                 inputs = inputs.transpose(0, 1)
             time, batch = inputs.shape[:2]
-            start = self.initial_state(batch)
-            state = start if state is None else check_state(state, start)
+            given = None if state is None else check_state(state, self.initial_state(batch))
             active = None
             if lengths is None:
                 lengths = torch.full((batch,), time, device=self.device)
@@ -151,27 +153,27 @@ class Machine(SequenceModel):
                 # Padding is never looked at: not even a NaN in it may reach a gradient.
                 inputs = torch.where(active[..., None], inputs, 0)
             steps = Steps(
-                packed={
-                    **{f"controller.{name}": value for name, value in self.controller.pack().items()},
-                    **{f"interface.{name}": value for name, value in self._packed_interface().items()},
-                },
+                pack=self.pack,
                 inputs=inputs,
                 project=self.controller.project,
-                state=dict(state),
-                noise=draw_noise(self.noise, noise, state, time, like=inputs, training=self.training),
+                start=partial(self.initial_state, batch),
+                given=given,
+                finish=self.output,
+                noise=draw_noise(self.noise, noise, given, time, like=inputs, training=self.training),
                 active=active,
                 lengths=lengths,
             )
             runner = self.runner if record is None else EagerLoop(record)
-            features, final = runner(self.step, steps)
-            outputs = self.output(features)
+            outputs, final = runner(self.step, steps)
             if active is not None:
                 outputs = torch.where(active[..., None], outputs, 0)
             return outputs.transpose(0, 1) if self.batch_first else outputs, State(final)
 
-    def _packed_interface(self) -> Tensors:
+    def pack(self) -> Tensors:
+        """Return tensors made of parameters alone, by path, which every step uses."""
         # Without stages, a machine may well ask nothing of its controller.
-        return self.interface.pack() if self.layout.slots else {}
+        interface = self.interface.pack() if self.layout.slots else {}
+        return {**above("controller", self.controller.pack()), **above("interface", interface)}
 
     def spec_path(self, parameter: str) -> str:
         """Return the path in the spec, below `model`, of the part to which a parameter or buffer belongs.

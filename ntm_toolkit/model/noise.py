@@ -12,20 +12,22 @@ from ntm_toolkit.spec.declarations import Noise
 
 
 def draw_noise(
-    declared: Mapping[str, Noise], key: NoiseKey | None, state: State, time: int, *, like: Tensor, training: bool
+    declared: Mapping[str, Noise], key: NoiseKey | None, state: State | None, time: int, *, like: Tensor, training: bool
 ) -> dict[str, Tensor]:
     """Return the random numbers of the next `time` steps, by path, (time, batch, *shape).
 
     Each sequence's are those of its own time, the number of steps that it has taken, so that a sequence cut in chunks,
     with its state carried, is given the same numbers as in one piece; so is a part of a batch, by `key.first` and
-    `key.total`. They are drawn on the CPU, so that they are the same for every device.
+    `key.total`. They are drawn on the CPU, so that they are the same for every device. Without a state, sequences
+    begin.
     """
     if not declared:
         return {}
     if key is None:
         key = NoiseKey(int(torch.randint(1 << 62, (1,))), 0)
     batch = like.shape[1]
-    times = torch.arange(time)[:, None] + state["time"].cpu()
+    taken = torch.zeros(batch, dtype=torch.int64) if state is None else state["time"].cpu()
+    times = torch.arange(time)[:, None] + taken
     different, place = torch.unique(times, return_inverse=True)
     whole = batch if key.total is None else key.total
     sequences = torch.arange(key.first, key.first + batch)

@@ -51,8 +51,8 @@ class CompiledLoop:
         self._compiled: dict[tuple[Any, ...], Compiled] = {}
         self.failed = False
 
-    def __call__(self, step: StepFunction, steps: Steps) -> tuple[tuple[Tensor, ...], Tensors]:
-        """Return each feature over all steps, (time, batch, size), and the state after the last."""
+    def __call__(self, step: StepFunction, steps: Steps) -> tuple[Tensor, Tensors]:
+        """Return the outputs of all steps, (time, batch, outputs), and the state after the last."""
         if self.failed or not torch.is_grad_enabled():
             return EagerLoop()(step, steps)
         key = self._key(step, steps)
@@ -106,7 +106,7 @@ def _compile(step: StepFunction) -> Compiled:
     return compiled
 
 
-def _run(compiled: Compiled, steps: Steps, *, first: bool = False) -> tuple[tuple[Tensor, ...], Tensors]:
+def _run(compiled: Compiled, steps: Steps, *, first: bool = False) -> tuple[Tensor, Tensors]:
     state: Tensors = {path: _start(value) for path, value in steps.state.items()}
     collected = []
     for time, inputs in enumerate(steps.projected.unbind(0)):
@@ -118,7 +118,7 @@ def _run(compiled: Compiled, steps: Steps, *, first: bool = False) -> tuple[tupl
                     torch._dynamo.mark_dynamic(tensor, 0)
         features, state = compiled(steps.packed, inputs, state, noise, steps.lengths, active)
         collected.append(features)
-    return tuple(torch.stack(feature) for feature in zip(*collected, strict=True)), state
+    return steps.finish([torch.stack(feature) for feature in zip(*collected, strict=True)]), state
 
 
 def _start(value: Tensor) -> Tensor:

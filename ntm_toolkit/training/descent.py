@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -16,6 +16,9 @@ from ntm_toolkit.training.vector import ParameterVector
 
 LEARNING_RATE = "lr"
 """What torch's optimisers call the size of a step."""
+
+_WORTH_THREADS = 1 << 20
+"""Numbers from which on changing parameters gains by more threads; torch wakes them, and waits for them, for fewer."""
 
 
 class Descent:
@@ -47,6 +50,7 @@ class Descent:
         self._vectors = [ParameterVector([self._parameters[place] for place in places]) for places in self._places]
         self.optimizer = optimizer.build([vector.whole for vector in self._vectors] or self._parameters)
         self._gradients: list[Tensor] = []
+        self._small = sum(parameter.numel() for parameter in self._parameters) < _WORTH_THREADS
 
     def clear(self) -> None:
         """Forget the parameters' gradients."""
@@ -60,7 +64,8 @@ class Descent:
             parameter.grad for parameter in self._parameters if parameter.grad is not None
         ]
         self._team.add_up(self._gradients)
-        return _norm(self._gradients)
+        with _one_thread(self._small):
+            return _norm(self._gradients)
 
     def _agree_on_which_rest(self) -> None:
         """Give a parameter that has a gradient in another process, and none here, one of zeros."""
@@ -84,7 +89,8 @@ class Descent:
             torch._foreach_clamp_max_(gradients, clip.value)
             norm = _norm(gradients) if clip.norm is not None else norm
         if clip.norm is not None and (scale := clip.norm / (float(norm) + 1e-6)) < 1:
-            torch._foreach_mul_(gradients, scale)
+            with _one_thread(self._small):
+                torch._foreach_mul_(gradients, scale)
 
     def step(self, sequences: int, rate: float = 1.0) -> None:
         """Change the parameters by these gradients.
@@ -102,6 +108,7 @@ class Descent:
             for vector in self._vectors:
                 if vector.has_resting:
                     stack.enter_context(vector.resting(self.optimizer.state[vector.whole]))
+            stack.enter_context(_one_thread(self._small))
             self.optimizer.step()
 
     @property
@@ -180,6 +187,20 @@ class Descent:
             {**saved, "params": group["params"]} for saved, group in zip(state["param_groups"], groups, strict=True)
         ]
         return {**state, "state": by_vector, "param_groups": groups}
+
+
+@contextmanager
+def _one_thread(wanted: bool) -> Iterator[None]:
+    """Let torch use one thread, where that is wanted."""
+    if not wanted:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _places(parameters: Sequence[nn.Parameter]) -> list[list[int]]:

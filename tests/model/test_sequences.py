@@ -229,7 +229,9 @@ def test_a_sequence_comes_apart():
     """Parts hold each step once, in order, with its input, noise and mask; each projects its own inputs."""
     inputs, noise = drawn(5, 2, 3), {"a": drawn(5, 2, 4)}
     active = torch.arange(5)[:, None] < torch.tensor([5, 2])
-    steps = Steps({}, inputs, lambda x: 2 * x, {}, noise, active, torch.tensor([5, 2]))
+    steps = Steps(
+        dict, inputs, lambda x: 2 * x, dict, None, lambda features: features[0], noise, active, torch.tensor([5, 2])
+    )
     parts = list(steps.parts(2))
     assert [len(part.inputs) for part in parts] == [2, 2, 1]
     assert torch.equal(torch.cat([part.projected for part in parts]), 2 * inputs)

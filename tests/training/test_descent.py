@@ -154,3 +154,24 @@ def test_frozen_parameters_are_no_part_of_it() -> None:
     descent.step(0)
     assert model.bias.data_ptr() == address
     assert torch.equal(model.bias, values)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_the_number_of_threads_changes_no_bit(optimizer: OptimizerSpec) -> None:
+    """Norm, clipping and step are the same on any number of threads, which stays what it was."""
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            generator = torch.Generator().manual_seed(0)
+            parameter = nn.Parameter(torch.randn(70_000, generator=generator))
+            descent = Descent([parameter], optimizer, ClipSpec(norm=1.0))
+            for _ in range(2):
+                parameter.grad = torch.randn(70_000, generator=generator)
+                descent.clip(descent.norm())
+                descent.step(0)
+            assert torch.get_num_threads() == threads
+            found.append(parameter.detach().clone())
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(*found)

@@ -1,4 +1,6 @@
-"""Buffers with their longest axis innermost, for tiles of one sample, where loops over that axis are what vectors do.
+"""In which order the axes of buffers lie in memory.
+
+For tiles of one sample, the longest axis is innermost, as loops over that axis are what vectors do.
 
 A memory of 128 slots of width 20 becomes 20 rows of 128 numbers. Every view of a buffer is written anew; a buffer of
 which some view cannot be (the flattened memory, say, or a diagonal) stays as it is.
@@ -10,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ntm_toolkit.runtime.fused import geometry
-from ntm_toolkit.runtime.fused.ir import Buffer, Shape, View, reads, viewed, writes
+from ntm_toolkit.runtime.fused.ir import Buffer, Reduce, Shape, Store, View, reads, viewed, writes
 from ntm_toolkit.runtime.fused.program import Program, Programs
 
 Order = tuple[int, ...]
@@ -44,8 +46,49 @@ def arranged(step: Programs) -> Arranged:
             for role in (f"state.{path}", f"gradient.state.{path}")
         )
     }
-    forward, backward = (_rewritten(program, fixed, orders) for program in both)
+    longest = {buffer: order_of(buffer.shape) for program in both for buffer in _buffers(program)}
+    forward, backward = (_rewritten(program, fixed, orders, longest) for program in both)
     return Arranged(replace(step, forward=forward, backward=backward), orders)
+
+
+def as_read(step: Programs) -> Programs:
+    """Return the programs with the axes of buffers in the order in which all loops that read them go over them.
+
+    Where a loop goes over the rows of what lies in columns, its steps may be such that all it reads competes for the
+    same few places of the nearest cache.
+    """
+    forward, backward = (
+        _rewritten(program, set(), {}, _orders_of_readers(program)) for program in (step.forward, step.backward)
+    )
+    return replace(step, forward=forward, backward=backward)
+
+
+def _orders_of_readers(program: Program) -> dict[Buffer, Order | None]:
+    found: dict[Buffer, set[Order | None]] = {}
+    for statement in program.statements:
+        for view in reads(statement) if isinstance(statement, Store | Reduce) else ():
+            if view.buffer.kind == "work" and sum(size > 1 for size in view.buffer.shape) > 1:
+                found.setdefault(view.buffer, set()).add(_order_of_reading(view))
+    agreed = {buffer: orders.pop() for buffer, orders in found.items() if len(orders) == 1}
+    for view in _views(program):
+        order = agreed.get(view.buffer)
+        if order is not None and moved_view(view, view.buffer, order) is None:
+            del agreed[view.buffer]
+    return agreed
+
+
+def _order_of_reading(view: View) -> Order | None:
+    """Return the axes of a view's buffer as the view has them, None if that is how they lie or some are left out."""
+    steps = view.buffer.whole().strides
+    axes = tuple(
+        next((axis for axis, step in enumerate(steps) if step == stride and view.buffer.shape[axis] > 1), -1)
+        for size, stride in zip(view.shape, view.strides, strict=True)
+        if size > 1 and stride
+    )
+    rest = tuple(axis for axis in range(len(steps)) if axis not in axes)
+    if -1 in axes or any(view.buffer.shape[axis] > 1 for axis in rest) or axes == tuple(sorted(axes)):
+        return None
+    return (*rest, *axes)
 
 
 def order_of(shape: Shape) -> Order | None:
@@ -109,7 +152,13 @@ def moved_view(view: View, onto: Buffer, order: Order) -> View | None:
     return View(onto, view.shape, tuple(strides), sum(at * step for at, step in zip(place, after, strict=True)))
 
 
-def _rewritten(program: Program, fixed: set[Buffer], orders: Mapping[str, Order]) -> Program:
+def _buffers(program: Program) -> set[Buffer]:
+    return {view.buffer for view in _views(program)}
+
+
+def _rewritten(
+    program: Program, fixed: set[Buffer], orders: Mapping[str, Order], wanted: Mapping[Buffer, Order | None]
+) -> Program:
     # Of what the world gives or takes, only the state and its gradient may lie in another order.
     tied: dict[Buffer, Order | None] = {view.buffer: None for role, view in program.outputs.items() if not _path(role)}
     tied |= {buffer: orders.get(_path(role)) for role, buffer in program.inputs.items()}
@@ -118,7 +167,7 @@ def _rewritten(program: Program, fixed: set[Buffer], orders: Mapping[str, Order]
     def moved(view: View) -> View:
         buffer = view.buffer
         if buffer not in new:
-            order = tied[buffer] if buffer in tied else order_of(buffer.shape)
+            order = tied[buffer] if buffer in tied else wanted.get(buffer)
             movable = order is not None and buffer not in fixed and not buffer.shared
             new[buffer] = (replace(buffer, shape=_taken(buffer.shape, order)), order) if movable and order else None
         found = new[buffer]

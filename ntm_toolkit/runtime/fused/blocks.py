@@ -12,8 +12,6 @@ import weakref
 from bisect import insort
 from collections import deque
 from dataclasses import dataclass, field
-from functools import lru_cache
-from math import prod
 
 import numpy as np
 import numpy.typing as npt
@@ -48,17 +46,16 @@ class Blocks:
         """Let a forked child begin unlocked, whatever another thread of its parent was about."""
         self._lock = threading.Lock()
 
-    def take(self, dtype: torch.dtype, *shapes: tuple[int, ...]) -> list[Tensor]:
-        """Return tensors on the CPU whose numbers are not initialised; they share a block."""
-        count, places = _side_by_side(shapes, _ALIGNMENT // dtype.itemsize)
-        size = count * dtype.itemsize
+    def bytes(self, size: int) -> Tensor:
+        """Return so many bytes on the CPU, not initialised, as a tensor that is aligned for vectors."""
         memory = self._memory(size)
-        # An array of its own, which the tensors' storage holds: it ends when the storage does.
+        # An array of its own, which the tensor's storage holds: it ends when the storage does.
         lease = memory[:size]
         weakref.finalize(lease, self._back.append, memory).atexit = False
-        with torch.inference_mode(False):  # a tensor made in it could never be used outside of it
-            numbers = torch.from_numpy(lease).view(dtype)
-            return [numbers.as_strided(*place) for place in places]
+        if torch.is_inference_mode_enabled():
+            with torch.inference_mode(False):  # a tensor made in it could never be used outside of it
+                return torch.from_numpy(lease)
+        return torch.from_numpy(lease)
 
     def _memory(self, size: int) -> Bytes:
         with self._lock:
@@ -70,25 +67,6 @@ class Blocks:
             found = None if fitting is None else self._free.pop(fitting).memory
             self._free = [block for block in self._free if self._turn - block.turn < _IDLE_TURNS]
         return _aligned(1 << max(size - 1, 0).bit_length()) if found is None else found
-
-
-_Place = tuple[tuple[int, ...], tuple[int, ...], int]
-
-
-@lru_cache(1024)
-def _side_by_side(shapes: tuple[tuple[int, ...], ...], unit: int) -> tuple[int, list[_Place]]:
-    """Return how many numbers contiguous tensors take, and of each the shape, the strides and where it begins.
-
-    Args:
-        shapes: theirs.
-        unit: each begins at a multiple of it.
-    """
-    places: list[_Place] = []
-    end = 0
-    for shape in shapes:
-        places.append((shape, tuple(prod(shape[axis + 1 :]) for axis in range(len(shape))), end))
-        end += -(-prod(shape) // unit) * unit
-    return end, places
 
 
 def _aligned(size: int) -> Bytes:

@@ -16,7 +16,7 @@ from ntm_toolkit.model.machine import Machine
 from ntm_toolkit.model.sequence import EagerLoop, Runner, StepFunction, Steps
 from ntm_toolkit.parts import NoiseKey
 from ntm_toolkit.runtime.fused.kernel import Kernel
-from ntm_toolkit.runtime.fused.sequence import execute
+from ntm_toolkit.runtime.fused.sequence import execute, finder_for
 from ntm_toolkit.runtime.fused.unsupported import UnsupportedError
 
 _BATCH, _TIME = 3, 4
@@ -76,9 +76,9 @@ class Always:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
 
-    def __call__(self, step: StepFunction, steps: Steps) -> tuple[tuple[Tensor, ...], Mapping[str, Tensor]]:
+    def __call__(self, step: StepFunction, steps: Steps) -> tuple[Tensor, Mapping[str, Tensor]]:
         machine: Machine = step.machine  # type: ignore[attr-defined]
-        return execute(self.kernel, machine, steps, limit=1 << 62)
+        return execute(self.kernel, finder_for(self.kernel, machine), machine, steps, limit=1 << 62)
 
 
 def _twin(machine: Machine, attempt: int) -> Machine:

@@ -7,11 +7,11 @@ along k, whole rows are added up instead, so that memory is read in the order in
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from ntm_toolkit.runtime.fused import along
-from ntm_toolkit.runtime.fused.ir import Contract, View
+from ntm_toolkit.runtime.fused.ir import Contract, Statement, View
 
 if TYPE_CHECKING:
     from ntm_toolkit.runtime.fused.emit import Emitter
@@ -24,6 +24,20 @@ ROWS_AT_ONCE = 4
 """Rows that are added to a row in one pass over it."""
 
 _WORTH_VECTORS = 8
+
+BETWEEN_FETCHES = 16
+"""Steps of a product with weights after which it pauses to fetch some of what lies far away."""
+
+
+def fetches(statements: Iterable[Statement]) -> int:
+    """Return how often products with weights pause to fetch what lies far away."""
+    products = [one for one in statements if isinstance(one, Contract) and _with_weights(one)]
+    return sum(-(-max(one.target.shape[-2:]) // BLOCK) * -(-one.left.shape[-1] // BETWEEN_FETCHES) for one in products)
+
+
+def _with_weights(product: Contract) -> bool:
+    """Return whether an operand is shared: such a product takes long, and memory has nothing else to do."""
+    return product.left.buffer.shared or product.right.buffer.shared
 
 
 def blocks(size: int, block: int) -> Iterator[tuple[int, int, int]]:
@@ -100,18 +114,31 @@ class Contraction:
         for start, stop, width in blocks(self.size, min(BLOCK if lanes > 1 else _BLOCK_OF_ONE_LANE, self.size)):
             emitter.open(f"for (int j = {start}; j < {stop}; j += {width})")
             goals = [self._goal(f"(j+{r})") for r in range(width)]
-            for r, (_, begin) in enumerate(goals):
+            for r, (goal, begin) in enumerate(goals):
                 self._begin(r, begin)
+                if emitter.goes_on:
+                    emitter.line(f"if (s) a{r} = {emitter.vector(goal)};")
             if lanes == 1:
                 emitter.line(f"#pragma omp simd reduction(+ : {', '.join(f'a{r}' for r in range(width))})")
-            emitter.open(f"for (int k = 0; k < {self.inner}; ++k)")
+            opened = self._open_inner()
             emitter.line(f"const auto x = {emitter.vector(self._one('k'))};")
             for r in range(width):
                 emitter.line(f"a{r} += {emitter.vector(self._many(f'(j+{r})', 'k'))} * x;")
-            emitter.close()
+            emitter.close(opened)
             for r, (goal, _) in enumerate(goals):
                 emitter.line(f"{emitter.vector(goal)} = a{r};")
             emitter.close()
+
+    def _open_inner(self) -> int:
+        """Open the loop over k; return how many loops it takes."""
+        emitter = self.emitter
+        if not (emitter.fetched and _with_weights(self.statement)):
+            emitter.open(f"for (int k = 0; k < {self.inner}; ++k)")
+            return 1
+        emitter.open(f"for (int q = 0; q < {self.inner}; q += {BETWEEN_FETCHES})")
+        emitter.line(f"ahead.fetch({emitter.fetched});")
+        emitter.open(f"for (int k = q; k < std::min(q + {BETWEEN_FETCHES}, {self.inner}); ++k)")
+        return 2
 
     def _dense_one(self) -> bool:
         """Return whether the other operand is dense along k."""

@@ -8,7 +8,7 @@ With L = 1 the lanes vanish, and loops run over the largest dense axis instead.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ntm_toolkit.runtime.fused.contraction import Contraction
 from ntm_toolkit.runtime.fused.ir import (
@@ -31,6 +31,8 @@ from ntm_toolkit.runtime.fused.ir import (
 )
 from ntm_toolkit.runtime.fused.pointwise import FUNCTIONS
 from ntm_toolkit.runtime.fused.reduction import Reduction
+from ntm_toolkit.runtime.fused.storing import Storing
+from ntm_toolkit.runtime.fused.strips import Strip, Unit, cut, sums_over
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,18 @@ class Emitter:
     Args:
         tile: what they work on.
         place: for each buffer the C++ expression of its first element.
+
+    Attributes:
+        fetched: lines of cache that `ahead` is to fetch each time a product with weights pauses; 0 without an `ahead`.
+        goes_on: whether what is reduced is taken together with what is there already, but for the first strip.
     """
 
     def __init__(self, tile: Tile, place: Mapping[Buffer, str]) -> None:
-        self.tile, self.lanes, self.place = tile, tile.lanes, place
+        self.tile, self.lanes, self.place = tile, tile.lanes, dict(place)
         self.lines: list[str] = []
         self.depth = 1
+        self.fetched = 0
+        self.goes_on = False
 
     def line(self, text: str) -> None:
         self.lines.append("  " * self.depth + text)
@@ -122,14 +130,18 @@ class Emitter:
         for number, axis in enumerate(axes):
             if self.lanes == 1 and number == len(axes) - 1:
                 self.line("#pragma GCC ivdep")
-            index[axis] = f"i{axis}"
-            self.open(f"for (int i{axis} = 0; i{axis} < {shape[axis]}; ++i{axis})")
+            self._open(index, axis, shape[axis])
         return index, len(axes)
+
+    def _open(self, index: list[str], axis: int, size: int) -> None:
+        """Open the loop over an axis."""
+        index[axis] = f"i{axis}"
+        self.open(f"for (int i{axis} = 0; i{axis} < {size}; ++i{axis})")
 
     def for_lanes(self, text: str) -> None:
         """Write a statement for every lane."""
         if self.lanes > 1:
-            self.line("#pragma GCC ivdep")
+            self.line("#pragma omp simd")
             self.line(f"for (int l = 0; l < L; ++l) {text}")
         else:
             self.line(text)
@@ -141,6 +153,30 @@ class Emitter:
         return f"(*(V*)&{element[: -len(' + l]')]}])"
 
     # Statements -----------------------------------------------------------------------------------------------------
+
+    def unit(self, unit: Unit) -> None:
+        """Write a statement, or several in strips."""
+        if not isinstance(unit, Strip):
+            self.statement(unit)
+            return
+        begun: dict[tuple[Buffer, int], Buffer] = {}
+
+        def moved(view: View, step: int) -> View:
+            if not step:
+                return view
+            key = (view.buffer, step)
+            if key not in begun:
+                begun[key] = replace(view.buffer)  # as long, but it begins where the strip does
+                of_all_lanes = "" if self.lanes == 1 or view.buffer.shared else "L*L"
+                self.place[begun[key]] = f"({self.place[view.buffer]} + s*{step}{of_all_lanes})"
+            return replace(view, buffer=begun[key])
+
+        self.open(f"for (int s = 0; s < {unit.extent}; s += {unit.width})")
+        for statement, axis in unit.members:
+            self.goes_on = sums_over(statement, axis)
+            self.statement(cut(statement, axis, unit.width, moved))
+        self.goes_on = False
+        self.close()
 
     def statement(self, statement: Statement) -> None:
         """Write one statement."""
@@ -159,10 +195,12 @@ class Emitter:
                 self._sort(statement)
 
     def _store(self, statement: Store) -> None:
-        target = statement.target
-        index, opened = self.loops(target.shape, _dense(target))
+        if self.lanes > 1:
+            Storing(self, statement).write()
+            return
+        index, opened = self.loops(statement.target.shape, _dense(statement.target))
         sign = "+=" if statement.accumulate else "="
-        self.for_lanes(f"{self.element(target, index)} {sign} {self.expression(statement.expression, index)};")
+        self.line(f"{self.element(statement.target, index)} {sign} {self.expression(statement.expression, index)};")
         self.close(opened)
 
     def _scatter(self, statement: Scatter) -> None:

@@ -29,7 +29,7 @@ from ntm_toolkit.runtime.fused.ir import (
     row_major,
     writes,
 )
-from ntm_toolkit.runtime.fused.program import Program, Programs
+from ntm_toolkit.runtime.fused.program import Program, Programs, Prologue
 
 _SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 _SIGNS |= {"eq": "==", "ne": "!=", "and": "&", "or": "|"}
@@ -92,6 +92,7 @@ def explain(step: Programs, *, number: int = 4, computer: Computer | None = None
         "",
         *_program_lines("Backward", step.backward),
         "",
+        *_prologue_lines(step.prologue),
         "On the tape:",
         *(f"  tape.{n} {_shape(shape)}" for n, shape in enumerate(step.tape)),
         "Gradients that leave the loop, as products of rows over all steps and samples:",
@@ -100,6 +101,14 @@ def explain(step: Programs, *, number: int = 4, computer: Computer | None = None
         *(f"  {role[4:]} {_shape(view.shape)}" for role, view in results.items() if role.startswith("sum.")),
     ]
     return "\n".join(lines)
+
+
+def _prologue_lines(prologue: Prologue | None) -> Iterator[str]:
+    if prologue is not None:
+        yield from _program_lines("Once for all samples, before the steps", prologue.forward)
+        yield ""
+        yield from _program_lines("Once for all samples, after the steps backward", prologue.backward)
+        yield ""
 
 
 def cost_of(program: Program) -> Cost:

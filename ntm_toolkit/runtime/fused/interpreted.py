@@ -24,8 +24,8 @@ class InterpretedLoop:
     def __init__(self) -> None:
         self.programs: Programs | None = None
 
-    def __call__(self, step: StepFunction, steps: Steps) -> tuple[tuple[Tensor, ...], Tensors]:
-        """Return each feature over all steps, (time, batch, size), and the state after the last."""
+    def __call__(self, step: StepFunction, steps: Steps) -> tuple[Tensor, Tensors]:
+        """Return the outputs of all steps, (time, batch, outputs), and the state after the last."""
         machine: Any = step.machine  # type: ignore[attr-defined]
         if self.programs is None:
             self.programs = programs(trace(machine, steps))
@@ -33,11 +33,11 @@ class InterpretedLoop:
         shared = shared_tensors(machine, steps.packed)
         tensors = [
             *(shared[name] for name in joint.shared),
-            steps.projected,
+            steps.inputs,
             *(steps.state[path] for path in joint.state),
         ]
         results = _Sequence.apply(self.programs, steps, *tensors)  # type: ignore[no-untyped-call]
-        return tuple(results[: joint.features]), dict(zip(joint.state, results[joint.features :], strict=True))
+        return results[0], dict(zip(joint.state, results[1:], strict=True))
 
 
 class _Sequence(torch.autograd.Function):
@@ -48,36 +48,30 @@ class _Sequence(torch.autograd.Function):
         joint = step.joint
         shared = dict(zip(joint.shared, tensors, strict=False))
         state = dict(zip(joint.state, tensors[len(shared) + 1 :], strict=True))
-        before, tapes, features = [], [], []
-        for time in range(len(steps.projected)):
+        before, tapes, outputs = [], [], []
+        for time in range(len(steps.inputs)):
             before.append(state)
             made = _interpreted(step.forward, shared, _inputs(steps, time, state))
             tapes.append({role: value for role, value in made.items() if role.startswith("tape.")})
-            features.append([made[f"feature.{n}"].flatten(0, 1) for n in range(joint.features)])
+            outputs.append(made["output"].flatten(0, 1))
             after = {path: made[f"state.{path}"].reshape(value.shape).to(value.dtype) for path, value in state.items()}
             state = {path: _where(steps, time, after[path], value) for path, value in state.items()}
         ctx.step, ctx.steps, ctx.shared, ctx.before, ctx.tapes = step, steps, shared, before, tapes
         ctx.mark_non_differentiable(*(value for value in state.values() if not value.is_floating_point()))
         # A state that the step passes on as it is must not be an input of this function as well.
-        return (
-            *(torch.stack(feature) for feature in zip(*features, strict=True)),
-            *(v.clone() for v in state.values()),
-        )
+        return (torch.stack(outputs), *(value.clone() for value in state.values()))
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         step, steps, joint = ctx.step, ctx.steps, ctx.step.joint
-        of_state = dict(zip(joint.state, gradients[joint.features :], strict=True))
+        of_state = dict(zip(joint.state, gradients[1:], strict=True))
         of_state = {path: of_state[path] for path in joint.differentiable}
         sums, rows, of_inputs = dict[str, Tensor](), dict[str, list[Tensor]](), []
-        for time in reversed(range(len(steps.projected))):
-            of_features = {
-                f"gradient.feature.{n}": _where(steps, time, gradient[time], torch.zeros_like(gradient[time]))
-                for n, gradient in enumerate(gradients[: joint.features])
-            }
+        for time in reversed(range(len(steps.inputs))):
+            of_output = _where(steps, time, gradients[0][time], torch.zeros_like(gradients[0][time]))
             masked = {path: _where(steps, time, value, torch.zeros_like(value)) for path, value in of_state.items()}
-            given = {**_inputs(steps, time, ctx.before[time]), **ctx.tapes[time], **of_features}
+            given = {**_inputs(steps, time, ctx.before[time]), **ctx.tapes[time], "gradient.output": of_output}
             given.update({f"gradient.state.{path}": value for path, value in masked.items()})
             made = _interpreted(step.backward, ctx.shared, given)
             for role, value in made.items():
@@ -86,7 +80,7 @@ class _Sequence(torch.autograd.Function):
                     sums[role[4:]] = sums[role[4:]] + total if role[4:] in sums else total
                 elif role.startswith("row."):
                     rows.setdefault(role[4:], []).append(value)
-            zero = torch.zeros_like(steps.projected[time])
+            zero = torch.zeros_like(steps.inputs[time])
             of_inputs.append(made["gradient.input"].reshape(zero.shape) if "gradient.input" in made else zero)
             of_state = {
                 path: _where(steps, time, _like(value, made.get(f"gradient.state.{path}")), value)
@@ -105,7 +99,7 @@ def _interpreted(program: Program, shared: Mapping[str, Tensor], given: Mapping[
 
 def _inputs(steps: Steps, time: int, state: Tensors) -> dict[str, Tensor]:
     return {
-        "input": steps.projected[time],
+        "input": steps.inputs[time],
         **{f"state.{path}": value for path, value in state.items()},
         **{f"noise.{path}": value[time] for path, value in steps.noise.items()},
         "lengths": steps.lengths,

@@ -67,4 +67,17 @@ template <int L, class R> inline void into(R* out, const R* in, long step, int n
     for (int l = 0; l < L; ++l) out[e * L + l] = on && !on[l] ? R(0) : in[std::min(l, valid - 1) * step + e];
 }
 
+// Brings two stretches of memory near, some lines of cache at a time, while there is other work to do.
+template <bool written> struct Ahead {
+  const char *at, *end, *then, *last;
+
+  template <class R> Ahead(const R* first, long count, const R* second, long count_of_second)
+      : at((const char*)first), end(at + count * sizeof(R)), then((const char*)second), last(then + count_of_second * sizeof(R)) {}
+
+  inline void fetch(int lines) {
+    for (; lines > 0 && at < end; --lines, at += 64) __builtin_prefetch(at, written, 2);
+    if (at >= end && then) at = then, end = last, then = nullptr;
+  }
+};
+
 }  // namespace lanes

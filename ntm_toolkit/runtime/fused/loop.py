@@ -18,12 +18,15 @@ from ntm_toolkit.model.sequence import Runner, StepFunction, Steps
 from ntm_toolkit.runtime.fused import refusals
 from ntm_toolkit.runtime.fused.build import BuildError, tools
 from ntm_toolkit.runtime.fused.check import check
+from ntm_toolkit.runtime.fused.finding import Finder
 from ntm_toolkit.runtime.fused.identity import identity
 from ntm_toolkit.runtime.fused.kernel import REALS, Kernel, compiled, recalled, remember
 from ntm_toolkit.runtime.fused.lanes import width
 from ntm_toolkit.runtime.fused.program import Programs, programs
-from ntm_toolkit.runtime.fused.sequence import execute
+from ntm_toolkit.runtime.fused.prologue import programs_of
+from ntm_toolkit.runtime.fused.sequence import execute, finder_for
 from ntm_toolkit.runtime.fused.trace import trace
+from ntm_toolkit.runtime.fused.unsupported import UnsupportedError
 from ntm_toolkit.spec.errors import ToolkitError
 
 MEBIBYTE = 1 << 20
@@ -50,8 +53,8 @@ class FusedLoop:
         self._made: weakref.WeakKeyDictionary[Any, _Made] = weakref.WeakKeyDictionary()
         self.failed = False
 
-    def __call__(self, step: StepFunction, steps: Steps) -> tuple[tuple[Tensor, ...], Mapping[str, Tensor]]:
-        """Return each feature over all steps, (time, batch, size), and the state after the last.
+    def __call__(self, step: StepFunction, steps: Steps) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Return the outputs of all steps, (time, batch, outputs), and the state after the last.
 
         Raises:
             ToolkitError: the step cannot be compiled, and there is nothing instead.
@@ -60,21 +63,21 @@ class FusedLoop:
             return self.instead(step, steps)
         try:
             machine = _machine_of(step)
-            kernel = self._kernel(machine, step, steps)
+            ready = self._ready(machine, step, steps)
         except ToolkitError as error:
             if self.instead is None:
                 raise
             self.failed = True
             warnings.warn(f"the fused runtime cannot serve, another does: {error}", RuntimeWarning, stacklevel=2)
             return self.instead(step, steps)
-        return execute(kernel, machine, steps, self.tape_limit_mb * MEBIBYTE)
+        return execute(ready.kernel, ready.finder, machine, steps, self.tape_limit_mb * MEBIBYTE)
 
-    def _kernel(self, machine: Machine, step: StepFunction, steps: Steps) -> Kernel:
+    def _ready(self, machine: Machine, step: StepFunction, steps: Steps) -> _Ready:
         key = _key(machine, steps)
         lanes = width(steps.inputs.shape[1])
         made = self._made.get(step)
-        if made is not None and (kernel := made.kernels.get((lanes, key))) is not None:
-            return kernel
+        if made is not None and (ready := made.kernels.get((lanes, key))) is not None:
+            return ready
         with self._lock:
             made = self._made.setdefault(step, _Made())
             if (lanes, key) not in made.kernels:
@@ -82,9 +85,10 @@ class FusedLoop:
                 # The first sequence may be one of an evaluation; what is made of it serves training too.
                 with torch.inference_mode(False):
                     try:
-                        made.kernels[lanes, key] = self._new(made, key, lanes, machine, steps)
+                        kernel = self._new(made, key, lanes, machine, steps)
                     except BuildError as error:
                         raise ToolkitError(f"runtime: the fused kernel cannot be built: {error}") from error
+                made.kernels[lanes, key] = _Ready(kernel, finder_for(kernel, machine))
             return made.kernels[lanes, key]
 
     def _new(self, made: _Made, key: Hashable, lanes: int, machine: Machine, steps: Steps) -> Kernel:
@@ -92,19 +96,36 @@ class FusedLoop:
         name = identity(machine, key, lanes, tools(optimise=self.optimise))
         if name is not None and (kernel := recalled(name)) is not None:
             return kernel
-        if key not in made.programs:
-            with refusals.kept(name):
-                made.programs[key] = programs(trace(machine, steps))
-        kernel = compiled(made.programs[key], lanes, steps.inputs.dtype, optimise=self.optimise)
-        check(kernel, machine)
+        kernel = self._tried(made, key, lanes, machine, steps, name)
         if name is not None:
             remember(name, kernel)
+        return kernel
+
+    def _tried(
+        self, made: _Made, key: Hashable, lanes: int, machine: Machine, steps: Steps, name: str | None
+    ) -> Kernel:
+        """Return a kernel that agrees with eager: of the whole sequence, or else of the steps alone."""
+        if key not in made.programs:
+            with refusals.kept(name):
+                made.programs[key] = programs_of(machine, steps)
+        try:
+            return self._checked(made.programs[key], lanes, machine, steps)
+        except UnsupportedError:
+            if made.programs[key].prologue is None:
+                raise
+            with refusals.kept(name):
+                made.programs[key] = programs(trace(machine, steps, whole=False))
+        return self._checked(made.programs[key], lanes, machine, steps)
+
+    def _checked(self, step: Programs, lanes: int, machine: Machine, steps: Steps) -> Kernel:
+        kernel = compiled(step, lanes, steps.inputs.dtype, optimise=self.optimise)
+        check(kernel, machine)
         return kernel
 
     def libraries(self, step: StepFunction) -> dict[int, str]:
         """Return what has been made of a step: by the width of its tiles, what the last library's code is known by."""
         made = self._made.get(step)
-        return {} if made is None else {lanes: kernel.key for (lanes, _), kernel in made.kernels.items()}
+        return {} if made is None else {lanes: ready.kernel.key for (lanes, _), ready in made.kernels.items()}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> FusedLoop:
         return self._anew()()
@@ -123,7 +144,15 @@ class _Made:
     """What has been made of a step: by `_key`, and kernels by the width of their tiles too."""
 
     programs: dict[Hashable, Programs] = field(default_factory=dict)
-    kernels: dict[tuple[int, Hashable], Kernel] = field(default_factory=dict)
+    kernels: dict[tuple[int, Hashable], _Ready] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A kernel, and what finds the tensors that it needs."""
+
+    kernel: Kernel
+    finder: Finder
 
 
 def _machine_of(step: StepFunction) -> Machine:
@@ -139,8 +168,6 @@ def _key(machine: Machine, steps: Steps) -> Hashable:
         machine.training,
         steps.inputs.device,
         steps.inputs.dtype,
-        steps.inputs.shape[2:],
-        tuple((path, value.shape[1:]) for path, value in steps.state.items()),
         tuple(steps.noise),
     )
 

@@ -16,6 +16,7 @@ template <class To, class From> inline To bits(From from) {
 }
 
 inline float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+inline double fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
 
 inline double exp(double x) { return std::exp(x); }
 inline double expm1(double x) { return std::expm1(x); }
@@ -26,18 +27,19 @@ inline double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
 inline float exp(float x) {
   // x = n log 2 + r, |r| <= log(2) / 2; exp(x) = 2^n exp(r). 2^n is made in two halves, so that neither overflows.
-  const float y = x > 89.0f ? 89.0f : (x < -104.0f ? -104.0f : x);
-  const float n = std::floor(fma(y, 1.44269504088896341f, 0.5f));
+  const float y = x < -104.0f ? -104.0f : x;
+  // Numbers of this size have no fraction, so that the sum is rounded to n, which is then in its last bits.
+  const float whole_numbers = 12582912.0f;
+  const int32_t none = bits<int32_t>(whole_numbers), sum = bits<int32_t>(fma(y, 1.44269504088896341f, whole_numbers));
+  const int32_t last = sum < none + 128 ? sum : none + 128, whole = last - none, half = whole >> 1;
+  const float n = bits<float>(last) - whole_numbers;
   float r = fma(n, -0.693359375f, y);
   r = fma(n, 2.12194440e-4f, r);
-  float p = 1.9875691500e-4f;
-  p = fma(p, r, 1.3981999507e-3f);
-  p = fma(p, r, 8.3334519073e-3f);
-  p = fma(p, r, 4.1665795894e-2f);
-  p = fma(p, r, 1.6666665459e-1f);
-  p = fma(p, r, 5.0000001201e-1f);
-  p = fma(p * r, r, r + 1.0f);
-  const int32_t whole = (int32_t)n, half = whole >> 1;
+  // Pairs of terms first: a chain of all of them would be waited for.
+  const float z = r * r;
+  const float high = fma(1.9875691500e-4f, r, 1.3981999507e-3f), middle = fma(8.3334519073e-3f, r, 4.1665795894e-2f);
+  const float low = fma(1.6666665459e-1f, r, 5.0000001201e-1f);
+  const float p = fma(fma(fma(high, z, middle), z, low), z, r + 1.0f);
   return p * bits<float>((half + 127) << 23) * bits<float>((whole - half + 127) << 23);
 }
 
@@ -45,22 +47,12 @@ inline float log(float x) {
   // x = m 2^e with m in [sqrt(1/2), sqrt(2)); subnormal numbers are brought into range first.
   const bool tiny = x < 1.17549435e-38f;
   const float scaled = tiny ? x * 8388608.0f : x;
-  const int32_t raw = bits<int32_t>(scaled);
-  float e = (float)((raw >> 23) - 126 - (tiny ? 23 : 0));
-  float m = bits<float>((raw & 0x007fffff) | 0x3f000000);
-  const bool low = m < 0.707106781186547524f;
-  e = low ? e - 1.0f : e;
-  m = (low ? m + m : m) - 1.0f;
+  const int32_t raw = bits<int32_t>(scaled), whole = (raw - 0x3f3504f3) >> 23;  // what sqrt(1/2) is in bits
+  const float e = (float)(whole - (tiny ? 23 : 0)), m = bits<float>(raw - (whole << 23)) - 1.0f;
   const float z = m * m;
-  float p = 7.0376836292e-2f;
-  p = fma(p, m, -1.1514610310e-1f);
-  p = fma(p, m, 1.1676998740e-1f);
-  p = fma(p, m, -1.2420140846e-1f);
-  p = fma(p, m, 1.4249322787e-1f);
-  p = fma(p, m, -1.6668057665e-1f);
-  p = fma(p, m, 2.0000714765e-1f);
-  p = fma(p, m, -2.4999993993e-1f);
-  p = fma(p, m, 3.3333331174e-1f);
+  const float a = fma(-1.1514610310e-1f, m, 1.1676998740e-1f), b = fma(-1.2420140846e-1f, m, 1.4249322787e-1f);
+  const float c = fma(-1.6668057665e-1f, m, 2.0000714765e-1f), d = fma(-2.4999993993e-1f, m, 3.3333331174e-1f);
+  const float p = fma(fma(fma(7.0376836292e-2f, z, a), z, b), z * z, fma(c, z, d));
   float y = fma(e, -2.12194440e-4f, m * z * p);
   y = fma(z, -0.5f, y);
   const float found = fma(e, 0.693359375f, m + y);
@@ -88,6 +80,12 @@ inline float tanh(float x) {
 }
 
 inline float sigmoid(float x) { return 1.0f / (1.0f + exp(-x)); }
+
+// x / y, where r = 1 / y is there already: a product, and what it lacks (Markstein).
+template <class R> inline R quotient(R x, R y, R r) {
+  const R q = x * r, more = fma(fma(-q, y, x), r, q);
+  return more == more ? more : q;  // infinite, or by infinity
+}
 
 inline float expm1(float x) {
   // Through tanh where 1 would swallow the result: e^x - 1 = 2 t / (1 - t), t = tanh(x / 2).

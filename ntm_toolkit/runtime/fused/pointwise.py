@@ -35,6 +35,9 @@ FUNCTIONS: Mapping[str, Function] = {
     "mul": Function(torch.mul, "({0} * {1})"),
     # R(): comparisons are whole numbers in C++, and so is their quotient.
     "div": Function(torch.div, "(R({0}) / {1})", heavy=True),
+    "quotient": Function(
+        lambda left, right, inverse: left / right, "num::quotient(R({0}), R({1}), R({2}))", heavy=True
+    ),
     "neg": Function(torch.neg, "(-{0})"),
     "exp": Function(torch.exp, "num::exp({0})", heavy=True),
     "exp2": Function(torch.exp2, "std::exp2({0})", heavy=True),

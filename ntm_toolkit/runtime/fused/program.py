@@ -29,7 +29,7 @@ class Program:
     Attributes:
         statements: in order.
         shared: parameters and buffers, by name; only those that are read.
-        inputs: by role: `input`, `state.<path>`, `noise.<path>`, `lengths`, `tape.<n>`, `gradient.feature.<n>`,
+        inputs: by role: `input`, `state.<path>`, `noise.<path>`, `lengths`, `tape.<n>`, `gradient.output`,
             `gradient.state.<path>`; only those that are read.
         outputs: by role, in the same words; `row.<n>` are what hoisted gradients are made of, `sum.<name>` what is
             added up over steps and samples.
@@ -51,15 +51,31 @@ class Hoisted:
 
 
 @dataclass(frozen=True)
+class Prologue:
+    """What comes before the steps, for all samples.
+
+    Attributes:
+        forward: from the machine's parameters and buffers (`own.<name>`) to `packed.<path>` and `state.<path>`.
+        backward: from the same and `gradient.packed.<path>`, `gradient.state.<path>` to `gradient.own.<name>`.
+        of_start: names of those of which the state at the start is made, and nothing that is packed.
+    """
+
+    forward: Program
+    backward: Program
+    of_start: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Programs:
     """A step, compiled as far as no target is needed.
 
     Attributes:
-        forward: from input, state, noise and lengths to features, the new state and the tape.
+        forward: from input, state, noise and lengths to the output, the new state and the tape.
         backward: from the same, the tape and gradients to gradients.
         tape: the shapes of what lies on it.
         hoisted: gradients that are computed after the loop.
         joint: the graph.
+        prologue: what comes before the steps; None where that stays torch's.
     """
 
     forward: Program
@@ -67,6 +83,7 @@ class Programs:
     tape: tuple[Shape, ...]
     hoisted: tuple[Hoisted, ...]
     joint: Joint
+    prologue: Prologue | None = None
 
 
 @dataclass(frozen=True)
@@ -84,26 +101,34 @@ def programs(joint: Joint) -> Programs:
     Raises:
         UnsupportedError: an operation without a lowering.
     """
-    results, roles = _results(joint), _roles(joint)
-    forward = _lowered(joint, roles, results.forward.values(), {})
+    results, roles = _results(joint), roles_of(joint)
+    [real] = [node.meta["val"].dtype for node, role in roles.items() if role == "input"]
+    forward = lowered(joint.graph, real, roles, results.forward.values(), {})
     gradients = [*results.backward.values(), *results.shared.values()]
     candidates = {node: f"tape.{n}" for n, node in enumerate(_products_with_shared(forward))}
-    backward = _lowered(joint, roles, gradients, candidates)
+    backward = lowered(joint.graph, real, roles, gradients, candidates)
     hoisted, rows_and_sums = _weight_gradients(backward, results.shared)
-    back = _program(backward, {**roles, **candidates}, results.backward, rows_and_sums)
+    back = program(backward, {**roles, **candidates}, results.backward, rows_and_sums)
 
     # Only what the backward program reads is taped.
     taped = [node for node, role in candidates.items() if role in back.inputs]
     numbered = {candidates[node]: f"tape.{n}" for n, node in enumerate(taped)}
     back = replace(back, inputs={numbered.get(role, role): buffer for role, buffer in back.inputs.items()})
     onto_tape = {f"tape.{n}": node for n, node in enumerate(taped)}
-    there = _program(forward, roles, {**results.forward, **onto_tape})
+    there = program(forward, roles, {**results.forward, **onto_tape})
     return Programs(there, back, tuple(_shape(node) for node in taped), tuple(hoisted), joint)
+
+
+def of_the_output_alone(joint: Joint) -> set[str]:
+    """Return the names of what is shared whose gradients no gradient of the state takes part in."""
+    roles = roles_of(joint)
+    of_state = {node for node, role in roles.items() if role.startswith("gradient.state.")}
+    return {name for name, node in _results(joint).shared.items() if not of_state & set(needed([node], []))}
 
 
 def _results(joint: Joint) -> _Results:
     [output] = joint.graph.graph.find_nodes(op="output")
-    roles = [f"feature.{n}" for n in range(joint.features)] + [f"state.{path}" for path in joint.state]
+    roles = ["output", *(f"state.{path}" for path in joint.state)]
     gradients = ["gradient.input", *(f"gradient.state.{path}" for path in joint.differentiable)]
     every = torch.utils._pytree.tree_leaves(output.args)
     assert len(every) == len(roles) + len(joint.shared) + len(gradients)
@@ -116,21 +141,21 @@ def _results(joint: Joint) -> _Results:
     return _Results(some(roles, 0), some(gradients, second), some(joint.shared, first))
 
 
-def _roles(joint: Joint) -> dict[fx.Node, str]:
-    """Return what each of the joint graph's placeholders is."""
+def roles_of(joint: Joint) -> dict[fx.Node, str]:
+    """Return what each of the joint graph's placeholders is, in their order."""
     roles = [
         *(f"shared.{name}" for name in joint.shared),
         "input",
         *(f"state.{path}" for path in joint.state),
         *(f"noise.{path}" for path in joint.noise),
         "lengths",
-        *(f"gradient.feature.{n}" for n in range(joint.features)),
+        "gradient.output",
         *(f"gradient.state.{path}" for path in joint.differentiable),
     ]
     return dict(zip(joint.graph.graph.find_nodes(op="placeholder"), roles, strict=True))
 
 
-def _needed(wanted: Iterable[fx.Node], given: Iterable[fx.Node]) -> Counter[fx.Node]:
+def needed(wanted: Iterable[fx.Node], given: Iterable[fx.Node]) -> Counter[fx.Node]:
     """Return how often each node is read, of those from which the wanted ones are computed."""
     waiting, stop = list(wanted), set(given)
     uses: Counter[fx.Node] = Counter(waiting)
@@ -148,13 +173,25 @@ def _needed(wanted: Iterable[fx.Node], given: Iterable[fx.Node]) -> Counter[fx.N
     return uses
 
 
-def _lowered(
-    joint: Joint, roles: Mapping[fx.Node, str], wanted: Iterable[fx.Node], given: Mapping[fx.Node, str]
+def lowered(
+    graph: fx.GraphModule,
+    real: torch.dtype,
+    roles: Mapping[fx.Node, str],
+    wanted: Iterable[fx.Node],
+    given: Mapping[fx.Node, str],
 ) -> Lowering:
-    uses = _needed(wanted, given)
-    [real] = [node.meta["val"].dtype for node, role in roles.items() if role == "input"]
+    """Return the statements of a graph as far as they are needed.
+
+    Args:
+        graph: core ATen operations.
+        real: the dtype of its numbers.
+        roles: what the placeholders are.
+        wanted: the nodes that are needed.
+        given: nodes that are not to be computed but given, and their roles.
+    """
+    uses = needed(wanted, given)
     low = Lowering(LOWERINGS, uses, real)
-    for node in joint.graph.graph.nodes:
+    for node in graph.graph.nodes:
         if node not in uses:
             continue
         role = given.get(node) or roles.get(node)
@@ -163,7 +200,7 @@ def _lowered(
             low.node = None
             low.values[node] = Stored(low.buffer(_shape(node), kind, _identifier(role)).whole())
         elif node.op == "get_attr":
-            low.values[node] = attrgetter(str(node.target))(joint.graph)
+            low.values[node] = attrgetter(str(node.target))(graph)
         else:
             low.run(node)
     low.node = None
@@ -207,14 +244,15 @@ def _weight_gradients(low: Lowering, gradients: Mapping[str, fx.Node]) -> tuple[
     return hoisted, {**{f"row.{n}": view for view, n in rows.items()}, **sums}
 
 
-def _program(
+def program(
     low: Lowering,
     roles: Mapping[fx.Node, str],
     results: Mapping[str, fx.Node],
     more: Mapping[str, View] | None = None,
 ) -> Program:
+    """Return the program of what has been lowered; `results`, and views that are there already, are its outputs."""
     outputs = {role: low.view(low.values[node]) for role, node in results.items()} | dict(more or {})
-    statements, read = _alive(low.statements, outputs.values())
+    statements, read = alive(low.statements, outputs.values())
     met: dict[str, Any] = {
         role: value.view.buffer
         for node, role in roles.items()
@@ -228,7 +266,7 @@ def _program(
     )
 
 
-def _alive(statements: Sequence[Statement], outputs: Iterable[View]) -> tuple[list[Statement], set[Buffer]]:
+def alive(statements: Sequence[Statement], outputs: Iterable[View]) -> tuple[list[Statement], set[Buffer]]:
     """Return the statements that outputs depend on, in order, and all buffers that are read."""
     read = {view.buffer for view in outputs}
     alive = []

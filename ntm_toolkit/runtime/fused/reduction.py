@@ -214,6 +214,9 @@ class Reduction:
             for r in range(width):
                 self.emitter.line(f"V a{r} = V{{}} + {how.start};")
             inner = list(index)
+            if self.emitter.goes_on:
+                for r in range(width):
+                    self.emitter.line(f"if (s) a{r} = {self._goal(inner, blocked, r)};")
             for axis in over:
                 inner[axis] = f"i{axis}"
                 self.emitter.open(f"for (int i{axis} = 0; i{axis} < {self.statement.shape[axis]}; ++i{axis})")
@@ -229,14 +232,15 @@ class Reduction:
                 self.emitter.line(how.combine.format(f"a{r}", f"v{r}"))
             self.emitter.close(len(over))
             for r in range(width):
-                if blocked is not None:
-                    inner[blocked] = f"(j+{r})"
-                outside = ["0" if axis in self.statement.axes else place for axis, place in enumerate(inner)]
-                self.emitter.line(
-                    f"{self.emitter.vector(self.emitter.element(self.statement.target, outside))} = a{r};"
-                )
+                self.emitter.line(f"{self._goal(inner, blocked, r)} = a{r};")
             self.emitter.close()
         self.emitter.close(opened)
+
+    def _goal(self, index: Sequence[str], blocked: int | None, r: int) -> str:
+        """Return the vector of results at the r-th place of a block."""
+        places = [f"(j+{r})" if axis == blocked else at for axis, at in enumerate(index)]
+        outside = ["0" if axis in self.statement.axes else at for axis, at in enumerate(places)]
+        return self.emitter.vector(self.emitter.element(self.statement.target, outside))
 
     def _vectors(self, expression: Expression, index: Sequence[str]) -> str:
         """Return a vectorial expression over all lanes at once."""

@@ -1,14 +1,16 @@
 """A batch of sequences as one autograd function, or as several, one after the other, where it would take much memory.
 
-The state before each step and the tape are kept for the backward pass. Beyond a limit, a sequence is cut in segments,
-of which only the state before each is kept: the backward pass carries each out again, its inputs' projection included.
+The function takes the machine's parameters as they are stored, the inputs, and a state if one is carried on; packing
+weights, mapping the inputs, the steps and the map to the outputs all happen inside it, and so does the way back. The
+state before each step and the tape are kept for the backward pass. Beyond a limit, a sequence is cut in segments, of
+which only the state before each is kept: the backward pass carries each out again.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,39 +20,46 @@ from torch.utils.checkpoint import checkpoint
 from ntm_toolkit.model.machine import Machine
 from ntm_toolkit.model.sequence import Steps
 from ntm_toolkit.parts import Tensors
-from ntm_toolkit.runtime.fused.blocks import BLOCKS
-from ntm_toolkit.runtime.fused.execution import Execution, Gradients
+from ntm_toolkit.runtime.fused.execution import Given, backward, forward
+from ntm_toolkit.runtime.fused.finding import Finder
 from ntm_toolkit.runtime.fused.kernel import Kernel
-from ntm_toolkit.runtime.fused.lanes import put, take
 from ntm_toolkit.spec.errors import ToolkitError
 
 _SHORTEST_SEGMENT = 32
 
-Results = tuple[tuple[Tensor, ...], Tensors]
+Results = tuple[Tensor, Tensors]
 
 
-def execute(kernel: Kernel, machine: Machine, steps: Steps, limit: int) -> Results:
-    """Return each feature over all steps, (time, batch, size), and the state after the last, as a runtime does.
+def execute(kernel: Kernel, finder: Finder, machine: Machine, steps: Steps, limit: int) -> Results:
+    """Return the outputs of all steps, (time, batch, outputs), and the state after the last, as a runtime does.
 
     Args:
         kernel: the machine's step.
+        finder: of the tensors that it shares.
         machine: whose parameters it reads.
         steps: what to execute, on the CPU and in the kernel's dtype.
         limit: bytes that may be kept for the backward pass; beyond it there are segments.
     """
     time, batch = steps.inputs.shape[:2]
-    shared = [_shared(name, machine, steps.packed) for name in kernel.signature.shared]
+    own = finder.tensors(machine, {} if kernel.signature.whole else steps.packed)
     lengths = steps.lengths.to(torch.int64).contiguous()
     longest = segment_for(kernel, time, batch, limit)
     if longest >= time:
-        return _run(kernel, shared, steps, lengths, keep=torch.is_grad_enabled())
-    state, collected = steps.state, []
+        return _run(kernel, own, steps, lengths)
+    # Each segment computes a state to begin with unless it is given one.
+    given, collected = steps.given if kernel.signature.whole else steps.state, []
     for number, part in enumerate(steps.parts(longest)):
         of_part = (lengths - number * longest).clamp(0, len(part.inputs))
-        segment = _Segment(kernel, machine, shared, replace(part, state=state), of_part)
-        features, state = segment.run_or_checkpoint()
-        collected.append(features)
-    return tuple(torch.cat(feature) for feature in zip(*collected, strict=True)), state
+        segment = _Segment(kernel, machine, own, replace(part, given=given), of_part)
+        outputs, given = segment.run_or_checkpoint()
+        collected.append(outputs)
+    assert given is not None
+    return torch.cat(collected), given
+
+
+def finder_for(kernel: Kernel, machine: Machine) -> Finder:
+    """Return what finds the tensors that a kernel shares."""
+    return Finder(machine, [one.name for one in kernel.signature.own])
 
 
 def segment_for(kernel: Kernel, time: int, batch: int, limit: int) -> int:
@@ -61,46 +70,60 @@ def segment_for(kernel: Kernel, time: int, batch: int, limit: int) -> int:
     return min(time, max(_SHORTEST_SEGMENT, math.isqrt(time)))
 
 
-def _shared(name: str, machine: Machine, packed: Mapping[str, Tensor]) -> Tensor:
-    """Return one of `shared_tensors`, without going through all modules for it."""
-    where, _, path = name.partition(".")
-    if where == "packed":
-        return packed[path]
-    module, _, attribute = path.rpartition(".")
-    tensor: Tensor = getattr(machine.get_submodule(module), attribute)
-    return tensor
+def _run(kernel: Kernel, own: Sequence[Tensor], steps: Steps, lengths: Tensor, *, keep: bool = True) -> Results:
+    """Return the outputs and the state after.
+
+    Args:
+        kernel: the step.
+        own: what it shares.
+        steps: what to execute.
+        lengths: those of what there is of the sequences.
+        keep: whether what a backward pass needs is kept, where there can be one.
+    """
+    signature = kernel.signature
+    tensors = list(own)
+    for role in signature.given:
+        if role == "input":
+            tensors.append(steps.inputs if signature.whole else steps.projected)
+        elif role == "lengths":
+            tensors.append(steps.lengths.expand(steps.inputs.shape[:2]))
+        else:
+            tensors.append(steps.noise[role.removeprefix("noise.")])
+    state = steps.given if signature.whole else steps.state
+    if state is not None:
+        tensors += [state[one.path] for one in signature.state]
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+        output, *after = FusedSequence.apply(kernel, lengths, keep, *tensors)  # type: ignore[no-untyped-call]
+    else:
+        with torch.no_grad():
+            done = forward(kernel, _given(kernel, lengths, tensors), keep=False)
+        output, after = done.output, done.state
+    return output, {one.path: value for one, value in zip(signature.state, after, strict=True)}
 
 
-def _run(kernel: Kernel, shared: Sequence[Tensor], steps: Steps, lengths: Tensor, *, keep: bool) -> Results:
-    """Return the features and the state after; `lengths` are those of what there is of the sequences."""
-    signature, (time, batch) = kernel.signature, steps.inputs.shape[:2]
-    given = {"input": steps.projected, **{f"noise.{path}": value for path, value in steps.noise.items()}}
-    if "lengths" in signature.given:
-        given["lengths"] = steps.lengths.expand(time, batch)
-    read = [*shared, *(given[role] for role in signature.given)]
-    tensors = [tensor if tensor.dtype == kernel.dtype else tensor.to(kernel.dtype) for tensor in read]
-    tensors += [steps.state[path] for path in signature.state]
-    # Inside the function, autograd hides whether gradients are wanted.
-    keep = keep and any(tensor.requires_grad for tensor in tensors)
-    ragged = steps.active is not None and bool((lengths < time).any())
-    results: tuple[Tensor, ...] = FusedSequence.apply(Plan(kernel, lengths, ragged, keep), *tensors)  # type: ignore[no-untyped-call]
-    count = len(signature.features)
-    return results[:count], dict(zip(signature.state, results[count:], strict=True))
+def _given(kernel: Kernel, lengths: Tensor, tensors: Sequence[Tensor]) -> Given:
+    """Return what the kernel reads, of what the function is given."""
+    dtype = kernel.dtype
+    plain = [
+        tensor if tensor.dtype is dtype and tensor.is_contiguous() else tensor.to(dtype).contiguous()
+        for tensor in tensors
+    ]
+    shared = len(kernel.signature.own)
+    read = shared + len(kernel.signature.given)
+    return Given(plain[:shared], plain[shared:read], plain[read:] or None, lengths)
 
 
 class _Segment:
     """Some steps of the sequences: executed first without a tape, and again, for the backward pass, with one."""
 
-    def __init__(
-        self, kernel: Kernel, machine: Machine, shared: Sequence[Tensor], steps: Steps, lengths: Tensor
-    ) -> None:
-        self.kernel, self.machine, self.shared, self.steps, self.lengths = kernel, machine, shared, steps, lengths
+    def __init__(self, kernel: Kernel, machine: Machine, own: Sequence[Tensor], steps: Steps, lengths: Tensor) -> None:
+        self.kernel, self.machine, self.own, self.steps, self.lengths = kernel, machine, own, steps, lengths
         self.made_of: list[tuple[Tensor, int]] | None = None
 
     def run_or_checkpoint(self) -> Results:
         """Return the results, so that a backward pass can follow where gradients are wanted."""
         if not torch.is_grad_enabled():
-            return self._run(keep=False)
+            return self._run()
         results: Results = checkpoint(
             # Of the tensors that the function keeps, there are as many the first time, but they are smaller.
             self._first_or_again,
@@ -112,7 +135,8 @@ class _Segment:
 
     def _first_or_again(self) -> Results:
         steps, parameters = self.steps, self.machine.controller.parameters()
-        tensors = (*self.shared, *parameters, steps.inputs, *steps.state.values(), *steps.noise.values())
+        state = () if steps.given is None else steps.given.values()
+        tensors = (*self.own, *parameters, steps.inputs, *state, *steps.noise.values())
         made_of = [(tensor, 0 if tensor.is_inference() else tensor._version) for tensor in tensors]
         if self.made_of is None:
             self.made_of = made_of
@@ -124,83 +148,41 @@ class _Segment:
                     "of a sequence that the fused runtime computes twice, as it is longer than `tape_limit_mb` allows: "
                     "change them after the backward pass, or raise the limit"
                 )
-        return self._run(keep=True)
+        return self._run()
 
-    def _run(self, *, keep: bool) -> Results:
+    def _run(self, *, keep: bool = True) -> Results:
         # Of a copy: the projected inputs, which steps keep once they are made, are not to stay.
-        return _run(self.kernel, self.shared, replace(self.steps), self.lengths, keep=keep)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How sequences are carried out.
-
-    Attributes:
-        kernel: the step.
-        lengths: (batch,) of int64, contiguous.
-        ragged: whether any of these is shorter than the input.
-        keep: whether the states and the tape are kept, for a backward pass.
-    """
-
-    kernel: Kernel
-    lengths: Tensor
-    ragged: bool
-    keep: bool
-
-    def execution(self, tensors: Sequence[Tensor]) -> Execution:
-        """Return the execution for what the function was given, the state apart."""
-        shared = len(self.kernel.signature.shared)
-        return Execution(self.kernel, tensors[:shared], tensors[shared:], self.lengths, self.ragged)
-
-    def empty(self, like: Tensor, *shape: int) -> Tensor:
-        """Return what a kernel fills step by step: zeros where it leaves out what comes after a sequence's end."""
-        return like.new_zeros(shape) if self.ragged else like.new_empty(shape)
+        return _run(self.kernel, self.own, replace(self.steps), self.lengths, keep=keep)
 
 
 class FusedSequence(torch.autograd.Function):
-    """(plan, what is shared, the input and what is beside it, the state) -> (features, the state after)."""
+    """(kernel, lengths, whether to keep; shared, given for each step, a state) -> (outputs, the state after)."""
 
     @staticmethod
-    def forward(ctx: Any, plan: Plan, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """Return each feature, (time, batch, n), and the state after the last step, as the signature orders both."""
-        kernel, layout, keep = plan.kernel, plan.kernel.layout, plan.keep
-        before = len(tensors) - len(layout.state)
-        read, state = [tensor.contiguous() for tensor in tensors[:before]], tensors[before:]
-        execution = plan.execution(read)
-        time, batch = execution.time, execution.batch
-        states, tape, work = BLOCKS.take(
-            kernel.dtype,
-            execution.slots(time + 1 if keep else 2, layout.state_size),
-            execution.slots(time if keep else 1, layout.tape_size),
-            (execution.tiles, layout.work[0], kernel.lanes),
-        )
-        places = list(layout.state.values())
-        put(state, states.select(1, 0), places)
-        features = [plan.empty(states, time, batch, n) for n in kernel.signature.features]
-        last = execution.forward(states, tape, features, work, keep=keep)
-        shapes = [value.shape for value in state]
-        after = [
-            value if value.dtype == start.dtype else value.to(start.dtype)
-            for value, start in zip(take(last, places, shapes), state, strict=True)
-        ]
-        ctx.plan, ctx.shapes = plan, shapes
-        ctx.save_for_backward(*read, states, tape)
-        ctx.mark_non_differentiable(*[value for value in after if not value.is_floating_point()])
+    def forward(ctx: Any, kernel: Kernel, lengths: Tensor, keep: bool, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Return the outputs, (time, batch, n), and the state after the last step, as the signature orders it."""
+        given = _given(kernel, lengths, tensors)
+        done = forward(kernel, given, keep=keep)
+        ctx.kernel, ctx.lengths = kernel, lengths
+        ctx.dtypes = None if all(tensor.dtype is kernel.dtype for tensor in tensors) else [t.dtype for t in tensors]
+        ctx.carried = given.state is not None
+        ctx.save_for_backward(*[given.own[number] for number in kernel.read_back], *given.each, done.kept)
+        ctx.mark_non_differentiable(*[value for value in done.state if not value.is_floating_point()])
         ctx.set_materialize_grads(False)
-        return (*features, *after)
+        return (done.output, *done.state)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         """Return the gradients of the tensors given."""
         saved = ctx.saved_tensors
         with torch.no_grad():
-            results = _backward(ctx.plan, saved, gradients, ctx.shapes, ctx.needs_input_grad[1:])
+            results = _backward(ctx, saved, gradients)
         if torch.is_grad_enabled():
             made = [result for result in results if result is not None]
             from_ = [tensor for tensor in (*gradients, *saved) if tensor is not None]
             refusing = iter(_OnlyOnce.apply(len(made), *made, *from_))  # type: ignore[no-untyped-call]
             results = [None if result is None else next(refusing) for result in results]
-        return (None, *results)
+        return (None, None, None, *results)
 
 
 class _OnlyOnce(torch.autograd.Function):
@@ -218,75 +200,38 @@ class _OnlyOnce(torch.autograd.Function):
         )
 
 
-def _backward(
-    plan: Plan,
-    saved: Sequence[Tensor],
-    gradients: Sequence[Tensor | None],
-    shapes: Sequence[torch.Size],
-    wanted: Sequence[bool],
-) -> list[Tensor | None]:
-    """Return the gradient of each tensor that the function was given.
-
-    Args:
-        plan: of the forward pass.
-        saved: what is shared, the input and what is beside it; the states and the tape.
-        gradients: of the features and of the state after; None counts as zero.
-        shapes: of the state's tensors.
-        wanted: for each of the tensors given, whether its gradient is wanted.
-    """
-    kernel, signature, layout = plan.kernel, plan.kernel.signature, plan.kernel.layout
-    *read, states, tape = saved
-    execution = plan.execution(read)
-    time, batch, tiles = execution.time, execution.batch, execution.tiles
-    carry, sums, work, *rows = BLOCKS.take(
-        kernel.dtype,
-        execution.slots(3, layout.moving_size),
-        (tiles, layout.sums_size, kernel.lanes),
-        (tiles, layout.work[1], kernel.lanes),
-        *[(time * batch, n) for n in signature.rows],
+def _backward(ctx: Any, saved: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """Return the gradient of each tensor that the function was given."""
+    kernel, dtype = ctx.kernel, ctx.kernel.dtype
+    signature, wanted = kernel.signature, ctx.needs_input_grad[3:]
+    shared, count = len(signature.own), len(signature.given)
+    read, kept = saved[len(kernel.read_back) : -1], saved[-1]
+    own: list[Tensor | None] = [None] * shared
+    for number, tensor in zip(kernel.read_back, saved, strict=False):
+        own[number] = tensor
+    time, batch = read[0].shape[:2]
+    of_output = gradients[0]
+    if of_output is None:
+        of_output = torch.zeros((time, batch, signature.output), dtype=dtype)
+    moving = len(kernel.layout.moving)
+    results = backward(
+        kernel,
+        Given(own, read, None, ctx.lengths),
+        kept,
+        of_output.contiguous(),
+        [None if gradient is None else gradient.contiguous() for gradient in gradients[1 : 1 + moving]],
+        of_inputs=signature.moves_input and wanted[shared],
+        of_state=ctx.carried,
     )
-    carry.zero_()
-    sums.zero_()
-    of_features, of_state = gradients[: len(signature.features)], gradients[len(signature.features) :]
-    given = {
-        path: gradient
-        for path, gradient in zip(signature.state, of_state, strict=True)
-        if gradient is not None and path in layout.moving
-    }
-    put(list(given.values()), carry.select(1, 0), [layout.moving[path] for path in given])
-    if plan.ragged:
-        for row in rows:
-            row.zero_()
-    made = Gradients(carry, plan.empty(states, *execution.given[0].shape), rows, sums)
-    execution.backward(
-        states,
-        tape,
-        [
-            states.new_zeros((time, batch, n)) if gradient is None else gradient.contiguous()
-            for gradient, n in zip(of_features, signature.features, strict=True)
-        ],
-        made,
-        work,
-    )
-    results: list[Tensor | None] = [None] * len(wanted)
-    for product in signature.products:
-        if wanted[product.parameter]:
-            results[product.parameter] = rows[product.left].T @ rows[product.right]
-    if layout.sums:
-        # The lanes beyond the batch are left out: they are no samples.
-        total = sums.view(-1).clone() if batch == 1 else sums.transpose(1, 2).flatten(0, 1)[:batch].sum(0)
-        for name, (offset, size) in layout.sums.items():
-            results[signature.shared.index(name)] = total[offset : offset + size]
-    for number, tensor in enumerate(execution.shared):
-        gradient = results[number]
-        if gradient is not None and gradient.shape != tensor.shape:
-            results[number] = gradient.view(tensor.shape)
-    if signature.moves_input:
-        results[len(execution.shared)] = made.inputs
-    first = len(read)
-    moving = [number for number, path in enumerate(signature.state) if path in layout.moving and wanted[first + number]]
-    places = [layout.moving[signature.state[number]] for number in moving]
-    of_start = take(carry.select(1, 0), places, [shapes[number] for number in moving])
-    for number, gradient in zip(moving, of_start, strict=True):
-        results[first + number] = gradient
-    return results
+    found = [result if needed else None for result, needed in zip(results.own, wanted, strict=False)]
+    if gradients[0] is None or ctx.carried:
+        for number, one in enumerate(signature.own):
+            if (one.of_output and gradients[0] is None) or (one.of_start and ctx.carried):
+                found[number] = None
+    found += [results.inputs, *[None] * (count - 1)]
+    if results.state is not None:
+        # Those that have a gradient come first.
+        found += [*results.state, *[None] * (len(signature.state) - moving)]
+    if ctx.dtypes is not None:
+        return [None if one is None else one.to(dtype) for one, dtype in zip(found, ctx.dtypes, strict=True)]
+    return found

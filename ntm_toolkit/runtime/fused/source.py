@@ -13,10 +13,13 @@ from pathlib import Path
 
 from ntm_toolkit.runtime.fused import geometry
 from ntm_toolkit.runtime.fused.along import ALONG
-from ntm_toolkit.runtime.fused.arrange import Order, arranged
+from ntm_toolkit.runtime.fused.arrange import Order, arranged, as_read
+from ntm_toolkit.runtime.fused.contraction import fetches
 from ntm_toolkit.runtime.fused.emit import Emitter, Tile, constants
-from ntm_toolkit.runtime.fused.ir import Buffer, Statement, View, reads, row_major, writes
-from ntm_toolkit.runtime.fused.program import Program, Programs
+from ntm_toolkit.runtime.fused.ir import Buffer, View, reads, row_major, writes
+from ntm_toolkit.runtime.fused.program import Program, Programs, alive
+from ntm_toolkit.runtime.fused.strips import Unit, in_strips
+from ntm_toolkit.runtime.fused.workspace import workspace
 
 _HEADER = """#include <algorithm>
 {numeric}
@@ -24,7 +27,6 @@ _HEADER = """#include <algorithm>
 using R = {real};
 constexpr int L = {lanes};
 {vector}
-{constants}
 """
 
 _NUMERIC = Path(__file__).with_name("numeric.hpp").read_text()
@@ -32,6 +34,9 @@ _LANES = Path(__file__).with_name("lanes.hpp").read_text()
 
 Places = Mapping[str, tuple[int, int]]
 """Offset and size of tensors that lie one after the other, by name, in numbers of a sample."""
+
+_MOST_LINES = 8
+"""Lines of cache fetched at once: more would be waited for."""
 
 _EACH_GRADIENT = "for (long e = 0; e < G; ++e) for (int l = 0; l < L; ++l)"
 
@@ -65,12 +70,14 @@ class Layout:
 class Source:
     """C++ for tiles of `lanes` samples, and what a caller must know to call it."""
 
+    head: str
     text: str
     lanes: int
     layout: Layout
 
 
-def _packed(sizes: Mapping[str, int], lanes: int) -> tuple[dict[str, tuple[int, int]], int]:
+def packed_places(sizes: Mapping[str, int], lanes: int) -> tuple[dict[str, tuple[int, int]], int]:
+    """Return where tensors of these sizes lie, and how many numbers they take together."""
     offsets, total = {}, 0
     for name, size in sizes.items():
         offsets[name] = (total, size)
@@ -86,24 +93,27 @@ def source(step: Programs, lanes: int, real: str) -> Source:
     if lanes == 1:
         there = arranged(step)
         step, orders = there.step, there.orders
+    else:
+        step = as_read(step)
     sizes = _state_sizes(step)
-    state, state_size = _packed(sizes, lanes)
-    moving, moving_size = _packed({path: sizes[path] for path in joint.differentiable}, lanes)
-    tape, tape_size = _packed({str(n): prod(shape) for n, shape in enumerate(step.tape)}, lanes)
-    sums, sums_size = _packed(
+    state, state_size = packed_places(sizes, lanes)
+    moving, moving_size = packed_places({path: sizes[path] for path in joint.differentiable}, lanes)
+    tape, tape_size = packed_places({str(n): prod(shape) for n, shape in enumerate(step.tape)}, lanes)
+    sums, sums_size = packed_places(
         {role[4:]: view_size(view) for role, view in step.backward.outputs.items() if role.startswith("sum.")}, lanes
     )
-    forward, forward_work = _forward(step, Tile(lanes, real), state, tape, orders)
-    backward, backward_work = _backward(step, Tile(lanes, real), state, moving, tape, sums, orders)
+    forward, forward_work = _forward(step, Tile(lanes, real), state, tape, orders, state_size + tape_size)
+    backward, backward_work = _backward(
+        step, Tile(lanes, real), state, moving, tape, sums, orders, state_size + tape_size
+    )
     slots = f"constexpr long S = {state_size}, G = {moving_size}, K = {tape_size}, Q = {sums_size};"
-    vector = "typedef R V __attribute__((vector_size(L * sizeof(R))));" if lanes > 1 else ALONG
+    vector = ALONG + ("typedef R V __attribute__((vector_size(L * sizeof(R))));" if lanes > 1 else "")
     header = _HEADER.format(
         numeric=_NUMERIC,
         moving_lanes=_LANES,
         real=real,
         lanes=lanes,
         vector=vector,
-        constants="\n".join(dict.fromkeys(constants(_buffers(step.forward)) + constants(_buffers(step.backward)))),
     )
     layout = Layout(
         state,
@@ -116,7 +126,7 @@ def source(step: Programs, lanes: int, real: str) -> Source:
         sums,
         sums_size,
     )
-    return Source("\n".join([header, slots, *forward, *backward]) + "\n", lanes, layout)
+    return Source(f"{header}\n{slots}\n", "\n".join([*forward, *backward]) + "\n", lanes, layout)
 
 
 def view_size(view: View) -> int:
@@ -128,7 +138,8 @@ def _state_sizes(step: Programs) -> dict[str, int]:
     return {path: view_size(step.forward.outputs[f"state.{path}"]) for path in step.joint.state}
 
 
-def _buffers(program: Program) -> list[Buffer]:
+def buffers_of(program: Program) -> list[Buffer]:
+    """Return the buffers that a program reads or writes."""
     seen: dict[Buffer, None] = {}
     for statement in program.statements:
         for view in (*reads(statement), *writes(statement)):
@@ -146,36 +157,6 @@ def external(step: Programs) -> list[str]:
 def rows(step: Programs) -> list[str]:
     """Return the roles of the rows of hoisted gradients, in order."""
     return [role for role in step.backward.outputs if role.startswith("row.")]
-
-
-def _workspace(
-    statements: Sequence[Statement], outputs: Mapping[str, View], placed: Mapping[Buffer, str]
-) -> tuple[dict[Buffer, str], int]:
-    """Give each buffer that is placed nowhere else a place in the workspace, reused when it is dead."""
-    first: dict[Buffer, int] = {}
-    last: dict[Buffer, int] = {}
-    for number, statement in enumerate(statements):
-        for view in (*reads(statement), *writes(statement)):
-            first.setdefault(view.buffer, number)
-            last[view.buffer] = number
-    for view in outputs.values():
-        last[view.buffer] = len(statements)
-    places: dict[Buffer, str] = {}
-    taken: list[tuple[int, int, int]] = []  # offset, end, last use
-    top = 0
-    for buffer in sorted(first, key=lambda buffer: first[buffer]):
-        if buffer in placed or buffer.kind != "work":
-            continue
-        taken = [one for one in taken if one[2] >= first[buffer]]
-        size, offset = -(-buffer.size // 16) * 16, 0
-        for begin, end, _ in sorted(taken):
-            if offset + size <= begin:
-                break
-            offset = max(offset, end)
-        taken.append((offset, offset + size, last[buffer]))
-        top = max(top, offset + size)
-        places[buffer] = f"(work + {offset}L*L)"
-    return places, top
 
 
 def _load(emitter: Emitter, name: str, size: int, array: str, masked: bool) -> None:
@@ -212,7 +193,8 @@ def _flat(shape: Sequence[int]) -> str:
     return " + ".join(reversed(terms)) or "0"
 
 
-def _copy(emitter: Emitter, view: View, target: str, sign: str = "=") -> None:
+def copy_out(emitter: Emitter, view: View, target: str, sign: str = "=") -> None:
+    """Write how a view's numbers are copied to a place in memory."""
     index, opened = emitter.loops(view.shape)
     at = _flat(view.shape)
     emitter.for_lanes(f"{target}[({at})*L{' + l' if emitter.lanes > 1 else ''}] {sign} {emitter.element(view, index)};")
@@ -246,7 +228,7 @@ class _Function:
     ) -> None:
         self.step, self.program = step, program
         placed = {buffer: f"s_{buffer.name}" for buffer in program.shared.values()}
-        placed |= {buffer: buffer.name for buffer in _buffers(program) if buffer.kind == "constant"}
+        placed |= {buffer: buffer.name for buffer in buffers_of(program) if buffer.kind == "constant"}
         placed |= {buffer: homes.get(role, f"x_{buffer.name}") for role, buffer in program.inputs.items()}
         self.copies: list[tuple[View, str]] = []
         for role, where in goals.items():
@@ -257,7 +239,8 @@ class _Function:
                 placed[view.buffer] = where  # made where it belongs
             else:
                 self.copies.append((view, where))
-        places, self.work = _workspace(program.statements, program.outputs, placed)
+        self.units: Sequence[Unit] = in_strips(program.statements) if tile.lanes > 1 else program.statements
+        places, self.work = workspace(self.units, program.outputs, placed)
         self.emitter = Emitter(tile, {**placed, **places})
 
     def begin(self, signature: str) -> None:
@@ -265,7 +248,8 @@ class _Function:
         emitter, names = self.emitter, list(self.step.joint.shared)
         emitter.depth = 0
         emitter.open(signature)
-        for line in _COMMON:
+        # Not for both functions: of their constants, different ones may have the same name.
+        for line in (*_COMMON, *constants(buffers_of(self.program))):
             emitter.line(line)
         for name, buffer in self.program.shared.items():
             emitter.line(f"const R* const s_{buffer.name} = shared[{names.index(name)}];")
@@ -295,9 +279,25 @@ class _Function:
             self.emitter.line(f"std::memcpy(work, tensor, sizeof(R) * {whole.buffer.size});")
             self.work = max(self.work, whole.buffer.size)
             emitter.depth = self.emitter.depth
-            _copy(emitter, seen, "tensor")
+            copy_out(emitter, seen, "tensor")
             self.emitter.lines += emitter.lines
             self.emitter.close()
+
+    def fetch_ahead(self, written: str, state: str, tape: str, slot: int) -> None:
+        """Write that a slot of state and one of the tape, which no cache may have, are fetched during this step.
+
+        Args:
+            written: whether they are to be written, in C++.
+            state: where the slot of state begins.
+            tape: where that of the tape begins.
+            slot: numbers of a sample in both.
+        """
+        emitter, times = self.emitter, fetches(self.program.statements)
+        if emitter.lanes == 1 or not times:
+            return
+        lines = -(-slot * emitter.lanes * emitter.tile.number_bytes // 64)
+        emitter.line(f"lanes::Ahead<{written}> ahead({state}, S*L, {tape}, K*L);")
+        emitter.fetched = min(-(-lines // times), _MOST_LINES)
 
     def bring_in(self) -> None:
         """Write how this step's input, and what is beside it, come in."""
@@ -310,12 +310,30 @@ class _Function:
             else:
                 _load(self.emitter, f"x_{buffer.name}", buffer.size, f"in[{number}]", masked=False)
 
-    def compute(self) -> None:
-        """Write the statements of a step, and the copies of outputs that could not be made where they belong."""
-        for statement in self.program.statements:
-            self.emitter.statement(statement)
+    def compute(self, for_the_input: frozenset[int] = frozenset()) -> None:
+        """Write the statements of a step, and the copies of outputs that could not be made where they belong.
+
+        Args:
+            for_the_input: numbers of the statements that are executed only if the input's gradient is wanted.
+        """
+        statements = self.program.statements
+        guarded = {id(statements[number]) for number in for_the_input}
+        for unit in self.units:
+            if id(unit) in guarded:
+                self.emitter.open("if (input_gradient)")
+            self.emitter.unit(unit)
+            if id(unit) in guarded:
+                self.emitter.close()
         for view, where in self.copies:
-            _copy(self.emitter, view, where)
+            copy_out(self.emitter, view, where)
+
+    def leave(self, places: Places, slot: str, array: str) -> None:
+        """Write how a slot's tensors go out to an array in which they are (batch, n), one after the other."""
+        before = 0
+        for offset, size in places.values():
+            to = f"{array} + B*{before} + b0*{size}"
+            self.emitter.line(f"lanes::out_of<L>({to}, {size}, {slot} + {offset}L*L, {size}, valid);")
+            before += size
 
     def put_out(self, role: str, array: str) -> None:
         """Write how an output goes to a (time, batch, n) array."""
@@ -325,7 +343,7 @@ class _Function:
 
 
 def _forward(
-    step: Programs, tile: Tile, state: Places, tape: Places, orders: Mapping[str, Order]
+    step: Programs, tile: Tile, state: Places, tape: Places, orders: Mapping[str, Order], slot: int
 ) -> tuple[list[str], int]:
     taped = {f"tape.{n}": f"(taped + {offset}L*L)" for n, (offset, _) in tape.items()}
     made = {f"state.{path}": f"(next + {offset}L*L)" for path, (offset, _) in state.items()}
@@ -333,23 +351,42 @@ def _forward(
     emitter = function.emitter
     function.begin(
         'extern "C" void forward(long T, long B, long b0, const long* lengths, bool keep, const R* const* shared, '
-        "const R* const* in, R* states, R* tape, R* const* features, R* work)"
+        "const R* const* in, const R* const* start, bool begins, R* states, R* tape, R* output, R* last, R* work)"
     )
+    for number, (offset, size) in enumerate(state.values()):
+        first = f"start[{number}] + (begins ? 0 : b0*{size})"
+        emitter.line(f"lanes::into<L>(states + {offset}L*L, {first}, begins ? 0 : {size}, {size}, valid, nullptr);")
     function.turn(step, orders, state, "states", back=False)
     emitter.open("for (long t = 0; t < longest; ++t)")
     emitter.line("const R* const now = states + (keep ? t : t & 1) * (S*L);")
     emitter.line("R* const next = states + (keep ? t + 1 : (t + 1) & 1) * (S*L);")
     emitter.line("R* const taped = tape + (keep ? t : 0) * (K*L);")
+    function.fetch_ahead("true", "next", "taped", slot)
     function.bring_in()
     function.compute()
-    for n in range(step.joint.features):
-        function.put_out(f"feature.{n}", f"features[{n}]")
+    function.put_out("output", "output")
     emitter.open("for (int l = 0; l < L; ++l) if (t >= until[l])")
     emitter.line("for (long e = 0; e < S; ++e) next[e*L + l] = now[e*L + l];")
     emitter.close(2)
-    function.turn(step, orders, state, "states + (keep ? longest : longest & 1) * (S*L)", back=True)
+    emitter.line("R* const final = states + (keep ? longest : longest & 1) * (S*L);")
+    function.turn(step, orders, state, "final", back=True)
+    function.leave(state, "final", "last")
+    output = view_size(step.forward.outputs["output"])
+    emitter.line(f"for (long t = longest; t < T; ++t) std::memset(output + (t*B + b0)*{output}, 0, {_bytes(output)});")
     emitter.close()
     return emitter.lines, function.work
+
+
+def _bytes(size: int) -> str:
+    """Return how many bytes so many numbers of each real lane have."""
+    return f"sizeof(R) * {size} * valid"
+
+
+def _for_the_input_alone(program: Program) -> list[int]:
+    """Return the numbers of the statements of which only the input's gradient is made."""
+    needed, _ = alive(program.statements, [view for role, view in program.outputs.items() if role != "gradient.input"])
+    others = set(map(id, needed))
+    return [number for number, statement in enumerate(program.statements) if id(statement) not in others]
 
 
 def _now(state: Places) -> dict[str, str]:
@@ -364,6 +401,7 @@ def _backward(
     tape: Places,
     sums: Places,
     orders: Mapping[str, Order],
+    slot: int,
 ) -> tuple[list[str], int]:
     taped = {f"tape.{n}": f"(taped + {offset}L*L)" for n, (offset, _) in tape.items()}
     given = {f"gradient.state.{path}": f"(given + {offset}L*L)" for path, (offset, _) in moving.items()}
@@ -372,12 +410,16 @@ def _backward(
     emitter, outputs = function.emitter, step.backward.outputs
     function.begin(
         'extern "C" void backward(long T, long B, long b0, const long* lengths, const R* const* shared, '
-        "const R* const* in, const R* states, const R* tape, const R* const* gradients, R* carry, R* input_gradient, "
-        "R* const* rows, R* sums, R* work)"
+        "const R* const* in, const R* states, const R* tape, const R* output_gradient, const R* const* of_last, "
+        "R* carry, R* from, R* input_gradient, R* const* rows, R* sums, R* work)"
     )
-    for n in range(step.joint.features):
-        function.room_for(f"gradient.feature.{n}")
+    function.room_for("gradient.output")
     emitter.line("R* kept = carry; R* const masked = carry + G*L; R* made = carry + 2*G*L;")
+    emitter.line("std::memset(sums, 0, sizeof(R) * Q*L);")
+    for number, (offset, size) in enumerate(moving.values()):
+        given_last = f"of_last[{number}] + b0*{size}, {size}, {size}, valid, nullptr"
+        emitter.line(f"if (of_last[{number}]) lanes::into<L>(kept + {offset}L*L, {given_last});")
+        emitter.line(f"else std::memset(kept + {offset}L*L, 0, sizeof(R) * {size}L*L);")
     function.turn(step, orders, moving, "kept", back=False)
     emitter.open("for (long t = longest - 1; t >= 0; --t)")
     emitter.line("const R* const now = states + t * (S*L);")
@@ -386,24 +428,34 @@ def _backward(
     emitter.line("for (int l = 0; l < L; ++l) { on[l] = t < until[l]; all = all && on[l]; }")
     emitter.line("const R* const given = all ? kept : masked;")
     emitter.line(f"if (!all) {_EACH_GRADIENT} masked[e*L + l] = on[l] ? kept[e*L + l] : R(0);")
+    function.fetch_ahead("false", "now - S*L", "taped - K*L", slot)
     function.bring_in()
-    for n in range(step.joint.features):
-        buffer = step.backward.inputs.get(f"gradient.feature.{n}")
-        if buffer is not None:
-            _load(emitter, f"x_{buffer.name}", buffer.size, f"gradients[{n}]", masked=True)
-    function.compute()
+    buffer = step.backward.inputs.get("gradient.output")
+    if buffer is not None:
+        _load(emitter, f"x_{buffer.name}", buffer.size, "output_gradient", masked=True)
+    function.compute(frozenset(_for_the_input_alone(step.backward)))
     for path, (offset, size) in moving.items():
         if f"gradient.state.{path}" not in outputs:
             emitter.line(f"std::memset(made + {offset}L*L, 0, sizeof(R) * {size}L*L);")
+    emitter.open("if (input_gradient)")
     function.put_out("gradient.input", "input_gradient")
+    emitter.close()
     for number, role in enumerate(rows(step)):
         function.put_out(role, f"rows[{number}]")
     for name, (offset, _) in sums.items():
-        _copy(emitter, outputs[f"sum.{name}"], f"(sums + {offset}L*L)", "+=")
+        copy_out(emitter, outputs[f"sum.{name}"], f"(sums + {offset}L*L)", "+=")
     emitter.line("if (all) std::swap(kept, made);")
     emitter.line(f"else {_EACH_GRADIENT} if (on[l]) kept[e*L + l] = made[e*L + l];")
     emitter.close()
     emitter.line("if (kept != carry) std::memcpy(carry, kept, sizeof(R) * G*L);")
     function.turn(step, orders, moving, "carry", back=True)
-    emitter.close()
+    function.leave(moving, "carry", "from")
+    emitter.open("for (long t = longest; t < T; ++t)")
+    for number, role in enumerate(rows(step)):
+        size = view_size(outputs[role])
+        emitter.line(f"std::memset(rows[{number}] + (t*B + b0)*{size}, 0, {_bytes(size)});")
+    if "gradient.input" in outputs:
+        size = view_size(outputs["gradient.input"])
+        emitter.line(f"if (input_gradient) std::memset(input_gradient + (t*B + b0)*{size}, 0, {_bytes(size)});")
+    emitter.close(2)
     return emitter.lines, function.work

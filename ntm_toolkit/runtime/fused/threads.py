@@ -55,6 +55,9 @@ def each(count: int, work: Callable[[int], None]) -> None:
     Raises:
         Exception: what the work raised, of several the caller's own first.
     """
+    if count == 1:
+        work(0)
+        return
     numbers = iter(range(count))
 
     def some() -> None:

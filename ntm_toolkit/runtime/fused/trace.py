@@ -1,5 +1,7 @@
 """From a machine's step to its joint graph: the step and its vector-Jacobian product, as core ATen operations.
 
+The map to the outputs is traced as a part of the step, and so is that of the inputs, unless it is to stay outside.
+
 The step is traced at a batch of 1 with real numbers, so that what it does to one sample is all that is seen.
 """
 
@@ -58,8 +60,8 @@ class Joint:
     """A traced step.
 
     The graph's placeholders are, in order: what all samples share, the input, the state, the noise, the lengths, the
-    gradients of features and of the new state (of floating-point tensors only). Its outputs are, in order: the
-    features, the new state, and the gradients of what is shared, of the input and of the state; None where there is
+    gradients of the output and of the new state (of floating-point tensors only). Its outputs are, in order: the
+    output, the new state, and the gradients of what is shared, of the input and of the state; None where there is
     none.
 
     Attributes:
@@ -69,7 +71,7 @@ class Joint:
         state: paths of the state's tensors.
         differentiable: those of them that are floating-point.
         noise: paths of the noise.
-        features: how many features a step ends with.
+        whole: whether the input is the sequence's own; otherwise it is what `project` made of it.
     """
 
     graph: fx.GraphModule
@@ -77,7 +79,7 @@ class Joint:
     state: tuple[str, ...]
     differentiable: tuple[str, ...]
     noise: tuple[str, ...]
-    features: int
+    whole: bool
 
 
 def shared_tensors(machine: Machine, packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -96,22 +98,28 @@ def decompositions() -> Mapping[Any, Callable[..., Any]]:
     return {op: how for op, how in table.items() if op not in _KEPT}
 
 
-def trace(machine: Machine, steps: Steps) -> Joint:
+def trace(machine: Machine, steps: Steps, *, whole: bool = True) -> Joint:
     """Return the joint graph of a machine's step, traced on the first sample of a sequence.
+
+    Args:
+        machine: whose step it is.
+        steps: the sequence.
+        whole: whether the map of the inputs is a part of the step.
 
     Raises:
         UnsupportedError: the step looks at values, changes its inputs in place, or cannot be traced for another reason.
     """
     # Tensors of inference mode could not be saved for the backward pass, nor could any be under no_grad.
-    with torch.inference_mode(False), torch.enable_grad(), _random_state_kept():
-        return _trace(machine, steps)
+    with torch.inference_mode(False), torch.enable_grad(), random_state_kept():
+        return _trace(machine, steps, whole)
 
 
-def _trace(machine: Machine, steps: Steps) -> Joint:
+def _trace(machine: Machine, steps: Steps, whole: bool) -> Joint:
     shared = {name: value.detach().clone() for name, value in shared_tensors(machine, steps.packed).items()}
     one = slice(0, 1)
     with torch.no_grad():
-        inputs, lengths = next(steps.parts(1)).projected[0, one].clone(), steps.lengths[one].clone()
+        first = next(steps.parts(1))
+        inputs, lengths = (first.inputs if whole else first.projected)[0, one].clone(), steps.lengths[one].clone()
     state = {path: value[one].detach().clone() for path, value in steps.state.items()}
     noise = {path: value[0, one].detach().clone() for path, value in steps.noise.items()}
     differentiable = tuple(path for path, value in state.items() if value.is_floating_point())
@@ -119,21 +127,23 @@ def _trace(machine: Machine, steps: Steps) -> Joint:
     learned, moving = len(shared) - sum(1 for _ in machine.buffers()), len(differentiable)
     names = tuple(shared)
 
-    def step(given: _Given) -> tuple[list[Tensor], list[Tensor]]:
+    def step(given: _Given) -> tuple[Tensor, list[Tensor]]:
         named = dict(zip(names, given.shared, strict=True))
         packed = {name.removeprefix("packed."): value for name, value in named.items() if name.startswith("packed.")}
         own = {name.removeprefix("own."): value for name, value in named.items() if name.startswith("own.")}
         before, drawn = dict(zip(paths, given.state, strict=True)), dict(zip(noise, given.noise, strict=True))
         with _reparametrize_module(machine, own):
-            features, after = machine.step(packed, given.inputs, before, drawn, given.lengths)
-        return list(features), [after[path] for path in paths]
+            projected = machine.controller.project(given.inputs[None])[0] if whole else given.inputs
+            features, after = machine.step(packed, projected, before, drawn, given.lengths)
+            output = machine.output([feature[None] for feature in features])[0]
+        return output, [after[path] for path in paths]
 
     def joint(given: _Given, gradients: Sequence[Tensor]) -> list[Tensor | None]:
         leaves = [
             leaf.detach().requires_grad_() for leaf in (*given.shared[:learned], given.inputs, *given.state[:moving])
         ]
         with places:
-            features, after = step(
+            output, after = step(
                 _Given(
                     shared=[*leaves[:learned], *given.shared[learned:]],
                     inputs=leaves[learned],
@@ -142,29 +152,29 @@ def _trace(machine: Machine, steps: Steps) -> Joint:
                     lengths=given.lengths,
                 )
             )
-        made = [*features, *after[:moving]]
+        made = [output, *after[:moving]]
         places.watch_backward(made)
         reached = [(value, gradient) for value, gradient in zip(made, gradients, strict=True) if value.requires_grad]
         values, cotangents = zip(*reached, strict=True)
         found = torch.autograd.grad(values, leaves, cotangents, allow_unused=True)
         places.finish()
         constant = [None] * (len(shared) - learned)
-        return [*(value.detach() for value in (*features, *after)), *found[:learned], *constant, *found[learned:]]
+        return [*(value.detach() for value in (output, *after)), *found[:learned], *constant, *found[learned:]]
 
     given = _Given(list(shared.values()), inputs, [state[path] for path in paths], list(noise.values()), lengths)
     # Where the step itself is at fault, it fails here, and as it would in eager.
     with torch.no_grad(), Places(machine, watched=given.tensors()):
-        features, after = step(given)
+        output, after = step(given)
     places = Places(machine, replaced=REPLACED)
-    gradients = [torch.ones_like(value) for value in (*features, *after[:moving])]
+    gradients = [torch.ones_like(value) for value in (output, *after[:moving])]
     try:
         # What nodes are said to be is kept in one fake mode; make_fx would make one for each, in half of its time.
         with tracing(TracingContext(FakeTensorMode(allow_fallback_kernels=True))):
             graph = make_fx(dispatch_functionalize(joint), decomposition_table=decompositions())(given, gradients)
     except Exception as error:
-        raise _untraceable(error).at(places.last.part, places.last.line) from error
+        raise untraceable(error).at(places.last.part, places.last.line) from error
     graph.graph.eliminate_dead_code()
-    return Joint(graph, names, paths, differentiable, tuple(noise), len(features))
+    return Joint(graph, names, paths, differentiable, tuple(noise), whole)
 
 
 class _Given(NamedTuple):
@@ -181,7 +191,8 @@ class _Given(NamedTuple):
         return [*self.shared, self.inputs, *self.state, *self.noise, self.lengths]
 
 
-def _untraceable(error: Exception) -> UnsupportedError:
+def untraceable(error: Exception) -> UnsupportedError:
+    """Return what to say of a step that cannot be traced."""
     text = str(error)
     if isinstance(error, UnsupportedError):
         return error
@@ -195,7 +206,7 @@ def _untraceable(error: Exception) -> UnsupportedError:
 
 
 @contextmanager
-def _random_state_kept() -> Iterator[None]:
+def random_state_kept() -> Iterator[None]:
     """Leave torch's generator as it was, whatever a step that draws from it does while it is traced."""
     state = torch.get_rng_state()
     try:

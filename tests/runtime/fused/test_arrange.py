@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from ntm_toolkit.model.machine import Machine
 from ntm_toolkit.runtime.fused import geometry
-from ntm_toolkit.runtime.fused.arrange import arranged, moved_view, order_of
+from ntm_toolkit.runtime.fused.arrange import arranged, as_read, moved_view, order_of
 from ntm_toolkit.runtime.fused.interpret import interpret
-from ntm_toolkit.runtime.fused.ir import Buffer, View
-from ntm_toolkit.runtime.fused.program import Program, programs
+from ntm_toolkit.runtime.fused.ir import Buffer, Load, Number, Store, View
+from ntm_toolkit.runtime.fused.program import Program, Programs, programs
 from tests.runtime.fused.test_geometry import moves
 from tests.runtime.fused.test_trace import traced
 from tests.runtime.fused.zoo import ZOO
@@ -74,6 +74,37 @@ def test_arranged_programs_compute_the_same(name: str):
         assert plain.keys() == turned.keys()
         for role in plain:
             assert torch.allclose(plain[role], turned[role], rtol=1e-12, atol=1e-12, equal_nan=True), role
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_programs_arranged_as_they_are_read_compute_the_same(name: str):
+    """Forward and backward programs give the same numbers, and no buffer is read in columns by all that read it."""
+    step = programs(traced(Machine(MACHINES[name](), 3, 2).double()))
+    there = as_read(step)
+    for before, after in ((step.forward, there.forward), (step.backward, there.backward)):
+        generator = torch.Generator().manual_seed(0)
+        given = {role: torch.rand(buffer.size, generator=generator).double() for role, buffer in before.inputs.items()}
+        shared = {name: torch.rand(b.size, generator=generator).double() for name, b in before.shared.items()}
+        plain, turned = _outputs(before, given, shared, {}), _outputs(after, given, shared, {})
+        for role in plain:
+            assert torch.allclose(plain[role], turned[role], rtol=1e-12, atol=1e-12, equal_nan=True), role
+
+
+def test_what_is_read_in_columns_lies_in_columns():
+    """A buffer whose only reader goes over its second axis first has that one outermost."""
+    made, result = Buffer("m", (1, 20, 128)), Buffer("r", (1, 128, 20))
+    written = Store(made.whole(), Number(1.0))
+    read = Store(result.whole(), Load(geometry.permute(made.whole(), (0, 2, 1))))
+    program = Program((written, read), {}, {}, {"feature.0": result.whole()})
+    joint: Any = None
+    step = as_read(Programs(program, program, (), (), joint))
+    write, reading = step.forward.statements
+    assert isinstance(write, Store)
+    assert isinstance(reading, Store)
+    assert write.target.shape == (1, 20, 128)
+    assert write.target.strides[1:] == (1, 20)
+    assert isinstance(reading.expression, Load)
+    assert reading.expression.view.strides[1:] == (20, 1)
 
 
 def _outputs(program: Program, given: Any, shared: Any, orders: Any) -> dict[str, torch.Tensor]:

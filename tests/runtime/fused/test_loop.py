@@ -54,8 +54,8 @@ def test_what_is_made_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither length nor batch nor raggedness trace anew; a width of tiles, a dtype and a mode do, each once."""
     traced: list[int] = []
     kernels: list[int] = []
-    trace, compiled = loop.trace, loop.compiled
-    monkeypatch.setattr(loop, "trace", lambda machine, steps: (traced.append(1), trace(machine, steps))[1])
+    trace, compiled = loop.programs_of, loop.compiled
+    monkeypatch.setattr(loop, "programs_of", lambda *given, **more: (traced.append(1), trace(*given, **more))[1])
     monkeypatch.setattr(
         loop,
         "compiled",
@@ -246,7 +246,7 @@ def test_a_tried_kernel_is_taken_up_without_a_trace(monkeypatch: pytest.MonkeyPa
     machine, inputs = small_machine(), drawn(3, 2, 3)
     machine.runner = quick()
     machine(inputs)
-    monkeypatch.setattr(loop, "trace", lambda *arguments: pytest.fail("it is traced again"))
+    monkeypatch.setattr(loop, "programs_of", lambda *arguments, **more: pytest.fail("it is traced again"))
     monkeypatch.setattr(loop, "check", lambda *arguments: pytest.fail("it is tried again"))
     compare(small_machine(seed=7), quick(), inputs)
     compare(small_machine(seed=7), quick(), drawn(40, 3, 3), lengths=torch.tensor([40, 0, 9]))

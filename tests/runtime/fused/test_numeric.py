@@ -49,6 +49,10 @@ def functions() -> ctypes.CDLL:
         f" for (long i = 0; i < n; ++i) y[i] = num::{name}(x[i]); }}"
         for name in sorted(OFFERED)
     ]
+    loops.append(
+        'extern "C" void all_quotient(const float *x, const float *y, float *z, long n) {'
+        " for (long i = 0; i < n; ++i) z[i] = num::quotient(x[i], y[i], 1 / y[i]); }"
+    )
     return library("\n".join([_NUMERIC, *loops]))
 
 
@@ -89,3 +93,20 @@ def test_single_precision(name: str) -> None:
     assert bool(same[odd].all()), values[odd][~same[odd]][:5]
     worst = int(np.nanargmax(np.where(odd, 0, ulps)))
     assert ulps[worst] <= ULPS, (values[worst], made[worst], truth[worst], ulps[worst])
+
+
+@pytest.mark.skipif(compiler_problem(torch.device("cpu")) is not None, reason="no C++ compiler")
+def test_quotients_are_what_division_gives() -> None:
+    """With the inverse at hand, x / y to the last place but one, also of and by infinity, zero and not a number."""
+    generator = np.random.default_rng(0)
+    x, y = (np.ldexp(generator.normal(size=100_000), generator.integers(-30, 30, 100_000)) for _ in range(2))
+    numbers = np.array([0.0, 1.0, -3.0, np.inf, -np.inf, np.nan, 1e30])
+    x, y = np.concatenate([x, np.repeat(numbers, 7)]), np.concatenate([y, np.tile(numbers, 7)])
+    x, y = x.astype(np.float32), y.astype(np.float32)
+    made = np.empty_like(x)
+    functions().all_quotient(*(ctypes.c_void_p(one.ctypes.data) for one in (x, y, made)), ctypes.c_long(len(x)))
+    with np.errstate(all="ignore"):
+        truth = x / y
+        near = np.abs(made - truth) <= np.spacing(np.abs(truth))
+    same = (made == truth) | (np.isnan(made) & np.isnan(truth)) | near
+    assert bool(same.all()), (x[~same][:5], y[~same][:5], made[~same][:5], truth[~same][:5])

@@ -124,6 +124,11 @@ CASES: dict[str, tuple[Any, ...]] = {
         lambda a: (a * (a > 0), (a > 0).to(a.dtype) - 1, (a > 0).sum(), (a > 0).to(a.dtype).mean()),
         (6,),
     ),
+    "division by what is broadcast": (
+        lambda a, b: (a / (b * b + 1), a / a.norm(dim=-1, keepdim=True), a.detach() // b.detach(), a / b.exp().sum()),
+        (2, 6),
+        (2, 1),
+    ),
     "quotient of bools": (lambda a: (a > -9).sum().to(a.dtype) / ((a > 0).sum() + 1).to(a.dtype), (6,)),
     "any and all": (lambda a: ((a > 0).any(-1), (a > -9).all(), (a > 0).all(-1, keepdim=True), (a > 3).any()), (2, 3)),
     "nan and infinity": (lambda a: (torch.isnan(a / 0 * 0), torch.isinf(a / 0), torch.nan_to_num(a.log())), (4,)),

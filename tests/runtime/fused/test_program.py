@@ -51,11 +51,17 @@ def test_what_is_taped_is_read(name: str):
 
 
 def test_weight_gradients_leave_the_loop():
-    """The gradients of packed weights are products of rows after the loop; biases are added up in it."""
+    """The gradients of weights are products of rows after the loop; biases are added up in it."""
     step = programs(traced(small_machine()))
-    assert {h.parameter for h in step.hoisted} == {"packed.controller.weight0", "packed.interface.weight"}
+    assert {h.parameter for h in step.hoisted} == {
+        "packed.controller.weight0",
+        "packed.interface.weight",
+        "own.controller.layers.0.weights.input.weight",
+        "own.output.weights.controller.weight",
+        "own.output.weights.reads.read.weight",
+    }
     sums = {role for role in step.backward.outputs if role.startswith("sum.")}
-    assert sums == {"sum.packed.interface.bias"}
+    assert sums == {"sum.packed.interface.bias", "sum.own.controller.layers.0.bias", "sum.own.output.bias"}
 
 
 def test_products_with_weights_are_taped():

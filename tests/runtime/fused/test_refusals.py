@@ -86,5 +86,5 @@ def test_a_refused_step_is_not_traced_again(monkeypatch: pytest.MonkeyPatch) -> 
         with pytest.raises(UnsupportedError, match=r"test_refusals\.py:\d+\): Python code looks at") as raised:
             machine(drawn(2, 2, 3))
         messages.append(str(raised.value))
-        monkeypatch.setattr(loop, "trace", lambda *arguments: pytest.fail("it is traced again"))
+        monkeypatch.setattr(loop, "programs_of", lambda *arguments: pytest.fail("it is traced again"))
     assert messages[0] == messages[1]

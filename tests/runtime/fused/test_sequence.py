@@ -16,6 +16,8 @@ from ntm_toolkit.model.sequence import EagerLoop
 from ntm_toolkit.parts import State
 from ntm_toolkit.runtime.compiled import compiler_problem
 from ntm_toolkit.runtime.fused import sequence
+from ntm_toolkit.runtime.fused.execution import Done, Given
+from ntm_toolkit.runtime.fused.kernel import Kernel
 from ntm_toolkit.runtime.fused.loop import FusedLoop
 from ntm_toolkit.spec.errors import ToolkitError
 from tests.examples import drawn, small_machine
@@ -84,21 +86,26 @@ def test_segments_agree_with_eager(batch: int, seed: int, ragged: bool, carried:
 
 
 def test_of_segments_only_the_state_before_each_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the projected inputs nor the tape of more than one segment are ever there at once."""
+    """The tape of more than one segment is never there at once."""
     machine, _, sparing = fused()
     machine.runner = sparing
-    longest: list[int] = []
-    project, take = machine.controller.project, sequence.BLOCKS.take
-    monkeypatch.setattr(machine.controller, "project", lambda x: (longest.append(len(x)), project(x))[1])
-    monkeypatch.setattr(
-        sequence.BLOCKS,
-        "take",
-        lambda dtype, *given: (longest.extend(s[1] for s in given if len(s) == 4), take(dtype, *given))[1],
-    )
+    calls = watched(monkeypatch)
     loss = machine(drawn(100, 2, 3))[0].sum()
-    assert max(longest) == 32
+    assert calls == [(32, False), (32, False), (32, False), (4, False)]
     loss.backward()
-    assert max(longest) == 33
+    assert calls[4:] == [(4, True), (32, True), (32, True), (32, True)]
+
+
+def watched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bool]]:
+    """How many steps each call of a kernel takes, and whether it keeps what a backward pass needs."""
+    calls, forward = [], sequence.forward
+
+    def noted(kernel: Kernel, given: Given, *, keep: bool) -> Done:
+        calls.append((len(given.each[0]), keep))
+        return forward(kernel, given, keep=keep)
+
+    monkeypatch.setattr(sequence, "forward", noted)
+    return calls
 
 
 def test_what_is_changed_before_a_segment_is_computed_again() -> None:
@@ -200,14 +207,12 @@ def test_without_gradients_there_is_no_tape(off: type, monkeypatch: pytest.Monke
     inputs = drawn(9, 3, 3)
     machine.runner = loop
     expected = machine(inputs)[0]
-    shapes: list[tuple[int, ...]] = []
-    take = sequence.BLOCKS.take
-    monkeypatch.setattr(sequence.BLOCKS, "take", lambda dtype, *given: (shapes.extend(given), take(dtype, *given))[1])
+    calls = watched(monkeypatch)
     with off():
         outputs, state = machine(inputs)
     assert torch.equal(outputs, expected)
     assert not outputs.requires_grad
-    assert max(shape[1] for shape in shapes if len(shape) == 4) == 2
+    assert calls == [(9, False)]
     machine.requires_grad_(False)
     try:
         assert not machine(inputs)[0].requires_grad
@@ -315,7 +320,7 @@ def test_how_long_segments_are() -> None:
     machine, loop, _ = fused()
     results(machine, loop, drawn(2, 3, 3))
     [made] = loop._made.values()
-    kernel = next(kernel for kernel in made.kernels.values() if kernel.lanes == 8)
+    kernel = next(ready.kernel for ready in made.kernels.values() if ready.kernel.lanes == 8)
     need = kernel.bytes_for_each_step(16)
     assert sequence.segment_for(kernel, 1000, 16, 1000 * need) == 1000
     assert sequence.segment_for(kernel, 1000, 16, 1000 * need - 1) == 32
