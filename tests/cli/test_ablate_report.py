@@ -52,10 +52,11 @@ def test_json(ntm: Ntm, folder: str) -> None:
 
 
 def test_an_archive_stands_for_its_folder(ntm: Ntm, folder: str) -> None:
-    """It is reported like the folder, but for what was wrong there; it holds one ablation."""
+    """It is reported like the folder, but for what was wrong there and where the file lay; it holds one ablation."""
     whole = ntm("ablate", "report", folder, "--archive", "kept.jsonl").stdout.splitlines()
     assert whole[-1] == "results: kept.jsonl"
-    assert ntm("ablate", "report", "kept.jsonl").stdout.splitlines() == whole[:-1]
+    kept = ntm("ablate", "report", "kept.jsonl").stdout.splitlines()
+    assert (kept[0], kept[1:]) == ("ablation: made-up.yaml", whole[1:-1])
     two = ntm("ablate", "report", folder, "kept.jsonl", "--archive", "both.jsonl")
     assert two.exit_code == exits.WRONG_INPUT
     assert "--archive both.jsonl: a file holds one ablation, and 2 were given" in two.stderr
