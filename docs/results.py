@@ -28,17 +28,6 @@ Summary = Mapping[str, Any]
 STUDIES: Mapping[str, tuple[Sequence[str], Sequence[str], Sequence[int]]] = {
     # name: (shipped specs, changes to each, seeds)
     "copy": (["copy"], [], [0, 1, 2]),
-    "removed-stages": (
-        [
-            "copy",
-            "variants/copy-without-content",
-            "variants/copy-without-interpolate",
-            "variants/copy-without-shift",
-            "variants/copy-without-sharpen",
-        ],
-        ["training.sequences=10000", "training.stop=[]"],
-        [0, 1],
-    ),
 }
 
 _EXAMPLES = Path("docs") / "examples"
@@ -173,27 +162,6 @@ def _copy(summaries: Sequence[Summary]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _removed(summaries: Sequence[Summary]) -> str:
-    seeds = sorted({one["seed"] for one in summaries})
-    sequences = summaries[0]["sequences"]
-    by_spec: dict[str, list[Summary]] = {}
-    for one in summaries:
-        by_spec.setdefault(one["spec"], []).append(one)
-    lines = [
-        f"`specs/variants/` removes each stage of the copy machine. After {sequences:,} training sequences, wrong bits "
-        f"per sequence on held-out sequences, for seeds {' and '.join(map(str, seeds))}:",
-        "",
-        "| machine | length 20 | length 120 |",
-        "|---|---|---|",
-    ]
-    for spec, runs in by_spec.items():
-        name = Path(spec).name.removeprefix("copy-").replace("-", " ")
-        shown = "all stages" if name == "copy" else name
-        cells = (", ".join(f"{_errors(one, length):.3g}" for one in runs) for length in (20, 120))
-        lines.append(f"| {shown} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
 def _bench(found: Summary) -> str:
     machine = found["machine"]
     # Those that take no whole training step are in docs/performance.md.
@@ -265,7 +233,6 @@ def _upper(text: str) -> str:
 _RENDERERS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     # mark in a page: (whose summaries, what makes a table of them)
     "copy": ("copy", _copy),
-    "removed-stages": ("removed-stages", _removed),
     "bench": ("bench", _bench),
     **{f"{name} in full": (name, _in_full) for name in BENCHES},
 }

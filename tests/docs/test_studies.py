@@ -56,8 +56,27 @@ def test_what_is_kept_is_of_a_shipped_ablation(path: Path) -> None:
     assert [list(variant.changes) for variant in results.plan.variants] == [
         [json.loads(json.dumps(change.as_json())) for change in variant.changes] for variant in planned.variants
     ]
-    assert results.plan.command == f"ntm ablate run {path.stem}"
+    assert str(results.plan.command).startswith(f"ntm ablate run {path.stem}")
     assert all({"toolkit", "torch", "runtime", "threads"} <= run.environment.keys() for run in results.runs)
+
+
+def test_what_is_said_of_the_stages_on_copy(studies: dict[str, Any]) -> None:
+    """The sentences below the table are true of it: what cannot be left out, what can, and what takes longer."""
+    summary = studies["_summary"]("copy-stages")
+    solved = {variant.variant.name: (variant.solved, variant.ended) for variant in summary.variants}
+    for name, (count, _) in solved.items():
+        if {"without-shift", "without-interpolate"} & set(name.split("+")) or name == "content-only":
+            assert count == 0, name
+    for name in ("base", "without-content", "without-content+without-sharpen"):
+        assert solved[name][0] == solved[name][1], name
+    assert solved["location-only"][0] > 0
+    slower = next(
+        one.paired
+        for one in summary.comparisons
+        if (one.variant, one.measure) == ("without-sharpen", "sequences_to_solve")
+    )
+    assert slower.higher == slower.pairs
+    assert solved["without-sharpen"][0] < solved["without-sharpen"][1]
 
 
 def test_comparing_says_what_differs(studies: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
