@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from ntm_toolkit.spec.experiment import (
 )
 from ntm_toolkit.spec.families import StageSpec
 from ntm_toolkit.tasks.specs import CopySpec, Range
+from ntm_toolkit.training.loop import train
 from ntm_toolkit.training.specs import GravesRMSpropSpec
 
 Tiny = Callable[..., ExperimentSpec]
@@ -141,3 +143,29 @@ class Watcher:
 def watcher() -> type[Watcher]:
     """A progress that takes note."""
     return Watcher
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[ExperimentSpec], Path]:
+    """The folder of a run that was never stopped, trained once for each spec."""
+    folders: dict[str, Path] = {}
+
+    def folder_of(spec: ExperimentSpec) -> Path:
+        key = repr(spec)
+        if key not in folders:
+            folders[key] = tmp_path_factory.mktemp("whole") / "run"
+            train(spec, folders[key])
+        return folders[key]
+
+    return folder_of
+
+
+def stop_at(sequences: int, times: int = 1) -> Callable[[int], None]:
+    """Return what sends SIGTERM once that many sequences are reached."""
+
+    def act(reached: int) -> None:
+        if reached >= sequences:
+            for _ in range(times):
+                signal.raise_signal(signal.SIGTERM)
+
+    return act

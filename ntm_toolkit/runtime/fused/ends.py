@@ -13,15 +13,8 @@ from pathlib import Path
 from ntm_toolkit.runtime.fused.emit import Emitter, Tile, constants
 from ntm_toolkit.runtime.fused.ir import Buffer, View
 from ntm_toolkit.runtime.fused.program import Program, Programs
-from ntm_toolkit.runtime.fused.source import (
-    Layout,
-    Places,
-    buffers_of,
-    copy_out,
-    packed_places,
-    rows,
-    view_size,
-)
+from ntm_toolkit.runtime.fused.source import Layout, Places, buffers_of, packed_places, rows
+from ntm_toolkit.runtime.fused.transfers import copy_out, view_size
 from ntm_toolkit.runtime.fused.workspace import workspace
 
 _PRODUCTS = Path(__file__).with_name("products.hpp").read_text()

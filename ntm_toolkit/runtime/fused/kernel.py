@@ -16,7 +16,8 @@ from ntm_toolkit.runtime.fused.build import kept_library, library, library_key
 from ntm_toolkit.runtime.fused.ends import Ends, ends
 from ntm_toolkit.runtime.fused.ir import row_major
 from ntm_toolkit.runtime.fused.program import Programs, of_the_output_alone, roles_of
-from ntm_toolkit.runtime.fused.source import Layout, external, rows, source, view_size
+from ntm_toolkit.runtime.fused.source import Layout, external, rows, source
+from ntm_toolkit.runtime.fused.transfers import view_size
 
 REALS: Mapping[torch.dtype, str] = {torch.float32: "float", torch.float64: "double"}
 """The dtypes in which steps can be compiled, and what C++ calls them."""

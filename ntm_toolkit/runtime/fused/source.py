@@ -16,9 +16,10 @@ from ntm_toolkit.runtime.fused.along import ALONG
 from ntm_toolkit.runtime.fused.arrange import Order, arranged, as_read
 from ntm_toolkit.runtime.fused.contraction import fetches
 from ntm_toolkit.runtime.fused.emit import Emitter, Tile, constants
-from ntm_toolkit.runtime.fused.ir import Buffer, View, reads, row_major, writes
+from ntm_toolkit.runtime.fused.ir import Buffer, View, reads, writes
 from ntm_toolkit.runtime.fused.program import Program, Programs, alive
 from ntm_toolkit.runtime.fused.strips import Unit, in_strips
+from ntm_toolkit.runtime.fused.transfers import copy_out, load, unload, view_size
 from ntm_toolkit.runtime.fused.workspace import workspace
 
 _HEADER = """#include <algorithm>
@@ -129,11 +130,6 @@ def source(step: Programs, lanes: int, real: str) -> Source:
     return Source(f"{header}\n{slots}\n", "\n".join([*forward, *backward]) + "\n", lanes, layout)
 
 
-def view_size(view: View) -> int:
-    """Return how many elements a view has."""
-    return prod(view.shape)
-
-
 def _state_sizes(step: Programs) -> dict[str, int]:
     return {path: view_size(step.forward.outputs[f"state.{path}"]) for path in step.joint.state}
 
@@ -157,48 +153,6 @@ def external(step: Programs) -> list[str]:
 def rows(step: Programs) -> list[str]:
     """Return the roles of the rows of hoisted gradients, in order."""
     return [role for role in step.backward.outputs if role.startswith("row.")]
-
-
-def _load(emitter: Emitter, name: str, size: int, array: str, masked: bool) -> None:
-    """Write how one step's numbers of all lanes come in from a (time, batch, n) array."""
-    on = "on" if masked else "nullptr"
-    emitter.line(f"lanes::into<L>({name}, {array} + (t*B + b0)*{size}, {size}, {size}, valid, {on});")
-
-
-def _unload(emitter: Emitter, view: View, array: str, size: int) -> None:
-    """Write how a view's numbers of all real lanes go out to a (time, batch, n) array."""
-    if emitter.lanes > 1 and view.strides == row_major(view.shape) and not view.buffer.shared:
-        first = emitter.element(view, ["0"] * len(view.shape)).removesuffix(" + l]") + "]"
-        emitter.line(f"lanes::out_of<L>({array} + (t*B + b0)*{size}, {size}, &{first}, {size}, valid);")
-        return
-    index = [f"i{axis}" if length > 1 else "0" for axis, length in enumerate(view.shape)]
-    opened = 0
-    for axis, length in enumerate(view.shape):
-        if length > 1:
-            emitter.open(f"for (int i{axis} = 0; i{axis} < {length}; ++i{axis})")
-            opened += 1
-    at = _flat(view.shape)
-    emitter.line(
-        f"for (int l = 0; l < valid; ++l) {array}[(t*B + b0 + l)*{size} + {at}] = {emitter.element(view, index)};"
-    )
-    emitter.close(opened)
-
-
-def _flat(shape: Sequence[int]) -> str:
-    terms, step = [], 1
-    for axis in reversed(range(len(shape))):
-        if shape[axis] > 1:
-            terms.append(f"i{axis}*{step}" if step > 1 else f"i{axis}")
-        step *= shape[axis]
-    return " + ".join(reversed(terms)) or "0"
-
-
-def copy_out(emitter: Emitter, view: View, target: str, sign: str = "=") -> None:
-    """Write how a view's numbers are copied to a place in memory."""
-    index, opened = emitter.loops(view.shape)
-    at = _flat(view.shape)
-    emitter.for_lanes(f"{target}[({at})*L{' + l' if emitter.lanes > 1 else ''}] {sign} {emitter.element(view, index)};")
-    emitter.close(opened)
 
 
 _COMMON = [
@@ -308,7 +262,7 @@ class _Function:
             if self.emitter.lanes == 1:
                 self.emitter.line(f"const R* const x_{buffer.name} = in[{number}] + (t*B + b0)*{buffer.size};")
             else:
-                _load(self.emitter, f"x_{buffer.name}", buffer.size, f"in[{number}]", masked=False)
+                load(self.emitter, f"x_{buffer.name}", buffer.size, f"in[{number}]", masked=False)
 
     def compute(self, for_the_input: frozenset[int] = frozenset()) -> None:
         """Write the statements of a step, and the copies of outputs that could not be made where they belong.
@@ -339,7 +293,7 @@ class _Function:
         """Write how an output goes to a (time, batch, n) array."""
         view = self.program.outputs.get(role)
         if view is not None:
-            _unload(self.emitter, view, array, view_size(view))
+            unload(self.emitter, view, array, view_size(view))
 
 
 def _forward(
@@ -432,7 +386,7 @@ def _backward(
     function.bring_in()
     buffer = step.backward.inputs.get("gradient.output")
     if buffer is not None:
-        _load(emitter, f"x_{buffer.name}", buffer.size, "output_gradient", masked=True)
+        load(emitter, f"x_{buffer.name}", buffer.size, "output_gradient", masked=True)
     function.compute(frozenset(_for_the_input_alone(step.backward)))
     for path, (offset, size) in moving.items():
         if f"gradient.state.{path}" not in outputs:
