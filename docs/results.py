@@ -27,7 +27,7 @@ Summary = Mapping[str, Any]
 
 STUDIES: Mapping[str, tuple[Sequence[str], Sequence[str], Sequence[int]]] = {
     # name: (shipped specs, changes to each, seeds)
-    "copy": (["copy"], [], [0, 1, 2]),
+    "copy": (["copy"], [], list(range(10))),
 }
 
 _EXAMPLES = Path("docs") / "examples"

@@ -58,7 +58,11 @@ class LSTMSpec(ControllerSpec):
     initial_state: InitialState = PydanticField(
         default="learned", description="Whether the state before the first step is trained, or zero."
     )
-    forget_bias: float = PydanticField(default=0.0, description="What the forget gate's bias starts at.")
+    forget_bias: float = PydanticField(
+        default=1.0,
+        description="What the forget gate's bias starts at: at 1 it keeps its state from the start, which copy needs to be "
+        "learned on every seed.",
+    )
     init_scale: Scale = PydanticField(default=1.0, description="Weights start uniform in +-init_scale/sqrt(size).")
 
     def output_size(self) -> int:
