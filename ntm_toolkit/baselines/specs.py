@@ -95,7 +95,7 @@ class StackedLSTMSpec(StackedSpec):
     cell: ClassVar[Cell] = Cell("lstm", ("input", "forget", "candidate", "output"), ("h", "c"))
 
     kind: Literal["lstm"] = "lstm"
-    forget_bias: float = PydanticField(default=1.0, description="What the forget gates' biases start at.")
+    forget_bias: float = PydanticField(default=0.0, description="What the forget gates' biases start at.")
 
     def gate_biases(self) -> Mapping[str, float]:
         """The forget gate's."""

@@ -59,9 +59,9 @@ class LSTMSpec(ControllerSpec):
         default="learned", description="Whether the state before the first step is trained, or zero."
     )
     forget_bias: float = PydanticField(
-        default=1.0,
-        description="What the forget gate's bias starts at: at 1 it keeps its state from the start, which copy needs to be "
-        "learned on every seed.",
+        default=0.0,
+        description="What the forget gate's bias starts at. At 1 the controller keeps its state from the start: it knows "
+        "better which phase of an episode it is in, and relies less on the memory.",
     )
     init_scale: Scale = PydanticField(default=1.0, description="Weights start uniform in +-init_scale/sqrt(size).")
 
