@@ -1,0 +1,270 @@
+"""What the shipped specs learn, seed by seed: train them on seeds on which nothing was chosen, and keep and show it.
+
+    python docs/seeds.py run STUDY [SEED...]    train, a seed on each core, into runs/seeds/STUDY; keep a summary of each
+    python docs/seeds.py check STUDY [SEED...]  train from nothing, into runs/seeds-again, and say what differs
+    python docs/seeds.py write                  write the tables, sentences and figures of the pages from the summaries
+
+What `run` was interrupted in goes on. Tests check that the pages are what `write` makes of the summaries, and that each summary
+is of a shipped spec as it is now.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from ntm_toolkit import load_spec, plugins
+from ntm_toolkit.spec.experiment import ExperimentSpec
+
+ROOT = Path(__file__).resolve().parent.parent
+SUMMARIES = ROOT / "docs" / "results" / "seeds"
+FIGURES = ROOT / "docs" / "images" / "seeds"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md")
+
+Summary = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Study:
+    """One task: the specs that are trained on it, with how many seeds, and the metric that its table shows."""
+
+    specs: Mapping[str, int]
+    metric: str
+    first_seed: int = 100
+    overrides: Sequence[str] = field(default=())
+
+    def seeds(self, spec: str) -> range:
+        """Return the seeds of a spec."""
+        return range(self.first_seed, self.first_seed + self.specs[spec])
+
+
+STUDIES: Mapping[str, Study] = {
+    "copy": Study({"copy": 10}, "bit_errors"),
+    "associative-recall": Study({"associative-recall": 10}, "bits_per_sequence"),
+}
+
+_MARK = re.compile(r"(<!-- seeds: ([\w-]+): (\w+) -->\n).*?(<!-- end of seeds -->\n)", re.DOTALL)
+_STYLE = {"svg.fonttype": "none", "svg.hashsalt": "seeds", "font.size": 8, "axes.spines.top": False}
+_COLORS = ("#3d86cf", "#d2691e", "#4c9a5b", "#9467bd")
+
+
+def digest(spec: ExperimentSpec) -> str:
+    """Return a hash of what a spec file says, but for its seed and threads: neither is what was studied."""
+    said = spec.model_dump(mode="json", exclude_unset=True)
+    said.pop("threads", None)
+    said["training"].pop("seed", None)
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def run(study: str, seeds: Sequence[int]) -> None:
+    """Train a study's specs, as many at a time as there are cores with one thread each; keep a summary of each run."""
+    SUMMARIES.mkdir(parents=True, exist_ok=True)
+    path = SUMMARIES / f"{study}.json"
+    kept = {(one["spec"], one["seed"]): one for one in _kept(study)}
+    order = list(STUDIES[study].specs)
+    for summary in _trained(study, seeds, ROOT / "runs" / "seeds" / study):
+        kept[summary["spec"], summary["seed"]] = summary
+        rows = sorted(kept.values(), key=lambda one: (order.index(one["spec"]), one["seed"]))
+        path.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
+
+
+def check(study: str, seeds: Sequence[int]) -> list[str]:
+    """Train a study's specs from nothing; return a line for each run that differs from what is kept, and a last one."""
+    folder = ROOT / "runs" / "seeds-again" / study
+    shutil.rmtree(folder, ignore_errors=True)
+    kept = {(one["spec"], one["seed"]): one for one in _kept(study)}
+    lines, same = [], 0
+    found = list(_trained(study, seeds, folder))
+    for summary in found:
+        other = kept.get((summary["spec"], summary["seed"]))
+        if other is not None and all(summary[key] == other[key] for key in ("sequences", "curve", "evaluation")):
+            same += 1
+            continue
+        told = "none" if other is None else f"{other['stopped_because']} after {other['sequences']:,}"
+        now = f"{summary['stopped_because']} after {summary['sequences']:,}"
+        lines.append(f"{summary['spec']}, seed {summary['seed']}: kept {told}; now {now}")
+    return [*lines, f"{same} of {len(found)} runs gave the same to the last digit that is kept"]
+
+
+def _trained(study: str, seeds: Sequence[int], folder: Path) -> Any:
+    plan = [(spec, seed) for spec in STUDIES[study].specs for seed in seeds or STUDIES[study].seeds(spec)]
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        waiting = [pool.submit(_train, spec, seed, STUDIES[study].overrides, folder) for spec, seed in plan]
+        for done in as_completed(waiting):
+            summary = done.result()
+            print(summary["spec"], summary["seed"], summary["stopped_because"], summary["sequences"], flush=True)
+            yield summary
+
+
+def _train(spec: str, seed: int, overrides: Sequence[str], parent: Path) -> dict[str, Any]:
+    folder = parent / f"{Path(spec).name}-{seed}"
+    changes = [f"training.seed={seed}", "threads=1", *overrides]
+    command = [sys.executable, "-m", "ntm_toolkit", "train", str(ROOT / "specs" / f"{spec}.yaml"), "--run", str(folder)]
+    command += ["--resume", "--json", *(word for change in changes for word in ("-o", change))]
+    finished = subprocess.run(
+        command, stdout=subprocess.PIPE, check=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    outcome = json.loads(finished.stdout)
+    environment = json.loads((folder / "run.json").read_text())["sessions"][-1]["environment"]
+    return {
+        "spec": spec,
+        "digest": digest(load_spec(ROOT / "specs" / f"{spec}.yaml", list(overrides), registry=_registry())),
+        "overrides": changes,
+        "seed": seed,
+        "solved": outcome["solved"],
+        "stopped_because": outcome["stopped_because"],
+        "sequences": outcome["sequences"],
+        "seconds": round(outcome["seconds"]),
+        "environment": {key: environment[key] for key in ("toolkit", "torch", "instruction_set", "runtime", "threads")},
+        "curve": _curve(folder / "metrics.jsonl"),
+        "evaluation": [
+            {"axes": row["axes"], "sequences": row["sequences"], "mean": _short(row["mean"])}
+            for row in outcome["evaluation"]
+        ],
+    }
+
+
+def _registry() -> plugins.Registry:
+    return plugins.load(entry_points=False)
+
+
+def _curve(path: Path) -> list[tuple[int, float]]:
+    """Return bits per sequence in training at forty points, or at as many as were logged."""
+    rows = [row for row in map(json.loads, path.read_text().splitlines()) if row["kind"] == "train"]
+    size = max(1, len(rows) // 40)
+    groups = [rows[start : start + size] for start in range(0, len(rows), size)]
+    return [
+        (group[-1]["sequences"], round(statistics.fmean(row["metrics"]["bits_per_sequence"] for row in group), 3))
+        for group in groups
+    ]
+
+
+def _short(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in values.items()}
+
+
+def _kept(study: str) -> list[dict[str, Any]]:
+    path = SUMMARIES / f"{study}.json"
+    return json.loads(path.read_text()) if path.exists() else []
+
+
+def written(page: str) -> str:
+    """Return a page with what is kept in place of what stands between its marks."""
+    made = {"table": _table, "sentence": _sentence, "figures": _figures}
+    return _MARK.sub(lambda found: f"{found[1]}{made[found[3]](found[2])}{found[4]}", page)
+
+
+def _groups(study: str) -> dict[str, list[dict[str, Any]]]:
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for one in _kept(study):
+        groups.setdefault(one["spec"], []).append(one)
+    return groups
+
+
+def _sentence(study: str) -> str:
+    """Return how many seeds solved the task, how soon, and how long it took."""
+    lines = []
+    for spec, runs in _groups(study).items():
+        solved = [one for one in runs if one["solved"]]
+        seeds = [one["seed"] for one in runs]
+        said = f"`specs/{spec}.yaml`: {len(solved)} of {len(runs)} seeds ({min(seeds)} to {max(seeds)}) solved"
+        if solved:
+            # Of all seeds: those that are not solved count as later than any.
+            median = statistics.median(one["sequences"] if one["solved"] else float("inf") for one in runs)
+            after = [one["sequences"] for one in solved]
+            said += f", from {min(after):,} to {max(after):,} sequences"
+            said += f", median {median:,.0f}" if median < float("inf") else ""
+            said += f"; {statistics.median(one['seconds'] for one in runs):.0f} s a seed on one core"
+        lines.append(f"{said}.\n")
+    return "\n".join(lines)
+
+
+def _table(study: str) -> str:
+    metric, groups = STUDIES[study].metric, _groups(study)
+    first = next(iter(groups.values()))[0]
+    settings = [row["axes"] for row in first["evaluation"]]
+    with_spec = len(groups) > 1
+    heads = ["model"] * with_spec + ["seed", "trained on"] + [_called(axes) for axes in settings]
+    shown = f"`{metric}` on {first['evaluation'][0]['sequences']} held-out sequences of each size:"
+    lines = [shown, "", "| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for spec, runs in groups.items():
+        for one in runs:
+            ended = "solved" if one["solved"] else "not solved"
+            cells = [spec] * with_spec + [str(one["seed"]), f"{one['sequences']:,} sequences, {ended}"]
+            cells += [f"{row['mean'][metric]:.3g}" for row in one["evaluation"]]
+            lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _called(axes: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in axes.items()) or "as in training"
+
+
+def _figures(study: str) -> str:
+    return f"![Bits per sequence of each seed as training goes on](images/seeds/{study}.svg)\n"
+
+
+def figures() -> dict[str, str]:
+    """Return every figure of the pages as SVG, by the name of its file."""
+    marks = [mark for page in PAGES for mark in _MARK.finditer(page.read_text())]
+    return {f"{mark[2]}.svg": _drawn(mark[2]) for mark in marks if mark[3] == "figures"}
+
+
+def _drawn(study: str) -> str:
+    """Draw each seed's curve of training, and what it reaches on each size of evaluation."""
+    metric, groups = STUDIES[study].metric, _groups(study)
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(7.2, 2.6), layout="constrained")
+        learning, sizes = figure.subplots(1, 2)
+        for color, (spec, runs) in zip(_COLORS, groups.items(), strict=False):
+            for index, one in enumerate(runs):
+                style = {"color": color, "alpha": 0.6, "linewidth": 0.9}
+                label = spec if index == 0 else None
+                learning.plot(*zip(*one["curve"], strict=True), label=label, **style)
+                names = [_called(row["axes"]).replace(", ", "\n") for row in one["evaluation"]]
+                sizes.plot(names, [row["mean"][metric] for row in one["evaluation"]], marker="o", markersize=3, **style)
+        learning.set(xlabel="sequences", ylabel="bits per sequence in training", ylim=(0, None))
+        sizes.set(ylabel=f"{metric}, held out", ylim=(0, None))
+        if len(groups) > 1:
+            learning.legend(frameon=False)
+        stream = io.StringIO()
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what the command line asks for."""
+    match list(arguments):
+        case ["run", study, *seeds] if study in STUDIES:
+            run(study, [int(seed) for seed in seeds])
+        case ["check", study, *seeds] if study in STUDIES:
+            print(*check(study, [int(seed) for seed in seeds]), sep="\n")
+        case ["write"]:
+            for page in PAGES:
+                page.write_text(written(page.read_text()))
+            FIGURES.mkdir(parents=True, exist_ok=True)
+            for file, text in figures().items():
+                (FIGURES / file).write_text(text)
+        case _:
+            print(__doc__, file=sys.stderr)
+            return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
