@@ -28,7 +28,7 @@ OF_ANY_RUNTIME := tests/test_building.py $(wildcard $(addprefix tests/,addressin
 .PHONY: help install copy test test-full lint types imports unit unit-full test-fused format docs-cli docs-spec wheel-check clean
 
 help: ## say what each target does
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 install: $(INSTALLED) ## make .venv and install the toolkit, its plugins and its tools, editable
 
@@ -74,6 +74,9 @@ docs-cli: $(INSTALLED) ## write docs/cli.md from the commands' --help
 
 docs-spec: $(INSTALLED) ## write the tables of fields in docs/spec.md and docs/ablation.md from the models
 	$(BIN)/python docs/spec_tables.py
+
+results-%: $(INSTALLED) ## train a task of docs/results.md again from nothing, such as results-copy, and compare
+	$(BIN)/python docs/seeds.py check $*
 
 wheel-check: $(INSTALLED) ## build the wheel, install it in an empty environment and use it there
 	rm -rf $(WHEEL_CHECK)

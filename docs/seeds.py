@@ -1,11 +1,11 @@
 """What the shipped specs learn, seed by seed: train them on seeds on which nothing was chosen, and keep and show it.
 
-    python docs/seeds.py run STUDY [SEED...]    train, a seed on each core, into runs/seeds/STUDY; keep a summary of each
-    python docs/seeds.py check STUDY [SEED...]  train from nothing, into runs/seeds-again, and say what differs
+    python docs/seeds.py run STUDY [SEED...]    train a seed on each core, in runs/seeds/STUDY, and keep a summary each
+    python docs/seeds.py check STUDY [SEED...]  train from nothing, in runs/seeds-again, and say what differs
     python docs/seeds.py write                  write the tables, sentences and figures of the pages from the summaries
 
-What `run` was interrupted in goes on. Tests check that the pages are what `write` makes of the summaries, and that each summary
-is of a shipped spec as it is now.
+What `run` was interrupted in goes on. Tests check that the pages are what `write` makes of the summaries, and that each
+summary is of a shipped spec as it is now.
 """
 
 from __future__ import annotations

@@ -21,26 +21,26 @@ EXAMPLES = ROOT / "docs" / "examples"
 
 
 @pytest.fixture(scope="module")
-def results() -> dict[str, Any]:
+def timings() -> dict[str, Any]:
     """What the script that measures defines."""
-    return runpy.run_path(str(ROOT / "docs" / "results.py"))
+    return runpy.run_path(str(ROOT / "docs" / "timings.py"))
 
 
-def test_the_tables_are_what_was_measured(results: dict[str, Any]) -> None:
-    """docs/performance.md is what `python docs/results.py write` makes of the summaries."""
-    assert results["written"](PAGE.read_text()) == PAGE.read_text(), "run: python docs/results.py write"
+def test_the_tables_are_what_was_measured(timings: dict[str, Any]) -> None:
+    """docs/performance.md is what `python docs/timings.py write` makes of what was measured."""
+    assert timings["written"](PAGE.read_text()) == PAGE.read_text(), "run: python docs/timings.py write"
 
 
-def test_every_bench_has_its_place(results: dict[str, Any]) -> None:
+def test_every_bench_has_its_place(timings: dict[str, Any]) -> None:
     """What is measured is shown, and nothing else is."""
     shown = re.findall(r"<!-- results: (.+) in full -->", PAGE.read_text())
-    assert sorted(shown) == sorted(results["BENCHES"])
+    assert sorted(shown) == sorted(timings["BENCHES"])
 
 
-def test_benches_can_be_run(results: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_benches_can_be_run(timings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Their options are those of `ntm bench`, and their specs are valid."""
     monkeypatch.chdir(ROOT)
-    for title, arguments in results["BENCHES"].values():
+    for title, arguments in timings["BENCHES"].values():
         assert title
         # As within `ntm`: a command remembers the names of its help option from where it is first asked.
         with bench.make_context("bench", [*arguments], help_option_names=["-h", "--help"]) as context:

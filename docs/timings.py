@@ -1,11 +1,10 @@
-"""The figures in README.md and docs/performance.md: run what they are about, keep summaries of it, write the tables.
+"""The timings in README.md and docs/performance.md: measure them, keep what was measured, write the tables.
 
-    python docs/results.py run copy [SEED...]      train, and put summaries into docs/results/copy.json
-    python docs/results.py bench [NAME...] [DIR]   time on a machine that does nothing else: all, or those named; with
+    python docs/timings.py bench [NAME...] [DIR]   time on a machine that does nothing else: all, or those named; with
                                                    DIR, a checkout of loudinthecloud/pytorch-ntm, beside it too
-    python docs/results.py write                   write the tables from the summaries
+    python docs/timings.py write                   write the tables from what was measured
 
-Tests check that the pages are what `write` makes of the summaries, and that each names a shipped spec.
+Tests check that the pages are what `write` makes of it.
 """
 
 from __future__ import annotations
@@ -24,11 +23,6 @@ README = ROOT / "README.md"
 PAGES = (README, ROOT / "docs" / "performance.md")
 
 Summary = Mapping[str, Any]
-
-STUDIES: Mapping[str, tuple[Sequence[str], Sequence[str], Sequence[int]]] = {
-    # name: (shipped specs, changes to each, seeds)
-    "copy": (["copy"], [], list(range(10))),
-}
 
 _EXAMPLES = Path("docs") / "examples"
 
@@ -60,28 +54,6 @@ BENCHES: Mapping[str, tuple[str, Sequence[str]]] = {
 }
 
 
-def run(study: str, seeds: Sequence[int]) -> None:
-    """Train a study's specs on seeds, going on with what was interrupted, and keep a summary of each run."""
-    specs, changes, usual = STUDIES[study]
-    SUMMARIES.mkdir(exist_ok=True)
-    path = SUMMARIES / f"{study}.json"
-    done: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
-    for seed in seeds or usual:
-        for spec in specs:
-            folder = ROOT / "runs" / "results" / study / f"{Path(spec).name}-{seed}"
-            overrides = [f"training.seed={seed}", *changes]
-            command = [sys.executable, "-m", "ntm_toolkit", "train", str(ROOT / "specs" / f"{spec}.yaml")]
-            command += [word for override in overrides for word in ("-o", override)]
-            finished = subprocess.run(
-                [*command, "--run", str(folder), "--resume", "--json"], stdout=subprocess.PIPE, check=True, text=True
-            )
-            summary = _summary(spec, overrides, seed, json.loads(finished.stdout), folder)
-            done = [one for one in done if (one["spec"], one["seed"]) != (spec, seed)] + [summary]
-            done.sort(key=lambda one: (specs.index(one["spec"]), one["seed"]))
-            path.write_text(json.dumps(done, indent=1) + "\n")
-            print(summary["spec"], seed, summary["stopped_because"], summary["sequences"], flush=True)
-
-
 def bench(names: Sequence[str], checkout: str | None) -> None:
     """Time what the benches say, and keep the timings; where JAX is not installed, they are without it."""
     SUMMARIES.mkdir(exist_ok=True)
@@ -99,30 +71,8 @@ def bench(names: Sequence[str], checkout: str | None) -> None:
         print(name, flush=True)
 
 
-def _summary(spec: str, overrides: Sequence[str], seed: int, outcome: Summary, folder: Path) -> dict[str, Any]:
-    environment = json.loads((folder / "run.json").read_text())["sessions"][-1]["environment"]
-    versions = {key: environment[key] for key in ("toolkit", "torch", "instruction_set", "runtime", "threads")}
-    return {
-        "spec": spec,
-        "overrides": list(overrides),
-        "seed": seed,
-        "stopped_because": outcome["stopped_because"],
-        "sequences": outcome["sequences"],
-        "seconds": round(outcome["seconds"]),
-        "environment": versions,
-        "evaluation": [
-            {
-                "axes": row["axes"],
-                "sequences": row["sequences"],
-                "mean": {name: round(value, 4) for name, value in row["mean"].items()},
-            }
-            for row in outcome["evaluation"]
-        ],
-    }
-
-
 def tables() -> dict[str, str]:
-    """Return the Markdown of each study that has summaries."""
+    """Return the Markdown of each table that has been measured."""
     rendered = {}
     for study, (name, render) in _RENDERERS.items():
         path = SUMMARIES / f"{name}.json"
@@ -139,27 +89,6 @@ def written(text: str) -> str:
         if found:
             text = f"{before}{begin}{table}{end}{rest.partition(end)[2]}"
     return text
-
-
-def _errors(summary: Summary, length: int) -> float:
-    [row] = [row for row in summary["evaluation"] if row["axes"] == {"length": length}]
-    return float(row["mean"]["bit_errors"])
-
-
-def _copy(summaries: Sequence[Summary]) -> str:
-    lengths = [row["axes"]["length"] for row in summaries[0]["evaluation"]]
-    held_out = summaries[0]["evaluation"][0]["sequences"]
-    lines = [
-        f"`specs/copy.yaml` on {len(summaries)} seeds, wrong bits per sequence on {held_out} held-out sequences of "
-        "each length (training: 1 to 20):",
-        "",
-        "| seed | trained on | " + " | ".join(f"length {length}" for length in lengths) + " |",
-        "|---|---|" + "---|" * len(lengths),
-    ]
-    for one in summaries:
-        errors = " | ".join(f"{_errors(one, length):.3g}" for length in lengths)
-        lines.append(f"| {one['seed']} | {one['sequences']:,} sequences, {one['stopped_because']} | {errors} |")
-    return "\n".join(lines) + "\n"
 
 
 def _bench(found: Summary) -> str:
@@ -232,7 +161,6 @@ def _upper(text: str) -> str:
 
 _RENDERERS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     # mark in a page: (whose summaries, what makes a table of them)
-    "copy": ("copy", _copy),
     "bench": ("bench", _bench),
     **{f"{name} in full": (name, _in_full) for name in BENCHES},
 }
@@ -241,8 +169,6 @@ _RENDERERS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
 def main(arguments: Sequence[str]) -> int:
     """Do what the command line asks for."""
     match list(arguments):
-        case ["run", study, *seeds] if study in STUDIES:
-            run(study, [int(seed) for seed in seeds])
         case ["bench", *names, folder] if set(names) <= set(BENCHES) and Path(folder).is_dir():
             bench(names, folder)
         case ["bench", *names] if set(names) <= set(BENCHES):

@@ -1,0 +1,72 @@
+"""What pages say of trained specs is what is kept of their runs, and these are of the specs as they are shipped."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ntm_toolkit import load_spec
+from ntm_toolkit.plugins import load
+from ntm_toolkit.shipped import shipped_specs
+
+ROOT = Path(__file__).resolve().parents[2]
+KEPT = sorted((ROOT / "docs" / "results" / "seeds").glob("*.json"))
+
+
+@pytest.fixture(scope="module")
+def seeds() -> dict[str, Any]:
+    """What the script that trains them and writes the pages defines."""
+    return runpy.run_path(str(ROOT / "docs" / "seeds.py"))
+
+
+def test_the_pages_are_what_is_kept(seeds: dict[str, Any]) -> None:
+    """Every table and sentence between marks is what `python docs/seeds.py write` makes of the summaries."""
+    for page in seeds["PAGES"]:
+        assert seeds["written"](page.read_text()) == page.read_text(), f"{page}: run: python docs/seeds.py write"
+
+
+def test_the_figures_are_what_is_kept(seeds: dict[str, Any]) -> None:
+    """Each shows what the summaries say, and none is left from before."""
+    drawn = seeds["figures"]()
+    assert {path.name for path in seeds["FIGURES"].glob("*")} == set(drawn)
+    for file, text in drawn.items():
+        assert _shapes((seeds["FIGURES"] / file).read_text()) == _shapes(text), "run: python docs/seeds.py write"
+
+
+def _shapes(svg: str) -> list[str]:
+    """Return what a figure draws, but for how a release of matplotlib calls it."""
+    return re.findall(r' d="([^"]*)"', svg)
+
+
+def test_every_study_is_kept_and_shown(seeds: dict[str, Any]) -> None:
+    """Each has its summaries, a table, a sentence and a figure."""
+    assert {path.stem for path in KEPT} == set(seeds["STUDIES"])
+    page = (ROOT / "docs" / "results.md").read_text()
+    for study in seeds["STUDIES"]:
+        for what in ("table", "sentence", "figures"):
+            assert f"<!-- seeds: {study}: {what} -->" in page, (study, what)
+
+
+@pytest.mark.parametrize("study", [path.stem for path in KEPT])
+def test_what_is_kept_is_of_shipped_specs_as_they_are(study: str, seeds: dict[str, Any]) -> None:
+    """Of all seeds that the study says and no others, so that none was left out for what it came to."""
+    kept, plan = seeds["_kept"](study), seeds["STUDIES"][study]
+    assert [(one["spec"], one["seed"]) for one in kept] == [
+        (spec, seed) for spec in plan.specs for seed in plan.seeds(spec)
+    ]
+    for spec in plan.specs:
+        assert spec in shipped_specs()
+        now = load_spec(ROOT / "specs" / f"{spec}.yaml", list(plan.overrides), registry=load(entry_points=False))
+        assert {one["digest"] for one in kept if one["spec"] == spec} == {seeds["digest"](now)}, f"train {spec} again"
+
+
+def test_a_digest_is_of_what_a_spec_says(seeds: dict[str, Any]) -> None:
+    """Seed and threads are not part of it; all else is."""
+    digest, registry = seeds["digest"], load(entry_points=False)
+    usual = digest(load_spec("copy", registry=registry))
+    assert digest(load_spec("copy", ["training.seed=5", "threads=1"], registry=registry)) == usual
+    assert digest(load_spec("copy", ["training.batch=2"], registry=registry)) != usual
