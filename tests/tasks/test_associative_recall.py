@@ -172,20 +172,6 @@ def test_a_number_of_items_that_is_fixed(spec: AssociativeRecallSpec, batch: int
     assert episodes.inputs.shape[0] == spec.longest(items=items)
 
 
-@pytest.mark.parametrize(
-    ("axes", "message"),
-    [
-        ({"length": 3}, "associative-recall has no axis 'length'; it has items"),
-        ({"items": 1}, "axis 'items' is at least 2; got 1"),
-        ({"items": -1}, "axis 'items' is at least 2; got -1"),
-    ],
-)
-def test_axes_out_of_range(axes: dict[str, int], message: str) -> None:
-    """An axis that there is not, or a value outside its range, is refused."""
-    with pytest.raises(ValueError, match=message):
-        drawn(AssociativeRecallSpec(), 1, **axes)
-
-
 def test_a_list_of_one_item() -> None:
     """It is refused, as nothing comes after the query."""
     with pytest.raises(ValidationError, match=r"items.min 1 leaves none to come after the query; it is at least 2"):

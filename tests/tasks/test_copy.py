@@ -147,25 +147,6 @@ def test_a_length_that_is_fixed(spec: CopySpec, batch: int, length: int) -> None
 
 
 @pytest.mark.parametrize(
-    ("axes", "message"),
-    [
-        ({"lenght": 3}, "copy has no axis 'lenght'; it has length"),
-        ({"length": 0}, "axis 'length' is at least 1; got 0"),
-        ({"length": -1}, "axis 'length' is at least 1; got -1"),
-    ],
-)
-def test_axes_out_of_range(axes: dict[str, int], message: str) -> None:
-    """An axis that there is not, or a value outside its range, is refused."""
-    with pytest.raises(ValueError, match=message):
-        drawn(CopySpec(), 1, **axes)
-
-
-def test_the_axis_is_declared() -> None:
-    """Evaluation can set the length."""
-    assert list(CopySpec().axes()) == ["length"]
-
-
-@pytest.mark.parametrize(
     ("spec", "sizes", "longest"),
     [
         (CopySpec(), (9, 8), 41),

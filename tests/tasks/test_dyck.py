@@ -154,19 +154,3 @@ def test_a_very_long_word() -> None:
     """Numbers of words beyond any float are counted all the same."""
     for axes in ({"length": 700}, {"length": 700, "depth": 3}):
         assert reduced(word(drawn(DyckSpec(), 1, **axes), 0), 2) == ""
-
-
-@pytest.mark.parametrize(
-    ("axes", "message"),
-    [
-        ({"length": 2, "depth": 3}, "a word of depth 3 has a length of at least 3; got 2"),
-        ({"depth": 0}, "axis 'depth' is at least 1; got 0"),
-        ({"length": 0}, "axis 'length' is at least 1; got 0"),
-        ({"length": 0, "depth": 1}, "axis 'length' is at least 1; got 0"),
-        ({"dept": 2}, "dyck has no axis 'dept'; it has length, depth"),
-    ],
-)
-def test_axes_out_of_range(axes: dict[str, int], message: str) -> None:
-    """There is no such word."""
-    with pytest.raises(ValueError, match=message):
-        drawn(DyckSpec(), 1, **axes)

@@ -193,19 +193,6 @@ def test_a_length_that_is_fixed(spec: DynamicNGramsSpec, batch: int, length: int
     assert episodes.inputs.shape[0] == spec.longest(length=length) == length
 
 
-@pytest.mark.parametrize(
-    ("axes", "message"),
-    [
-        ({"context": 3}, "dynamic-ngrams has no axis 'context'; it has length"),
-        ({"length": 5}, "axis 'length' is at least 6; got 5"),
-    ],
-)
-def test_axes_out_of_range(axes: dict[str, int], message: str) -> None:
-    """An axis that there is not, or a length that leaves nothing to predict, is refused."""
-    with pytest.raises(ValueError, match=message):
-        drawn(DynamicNGramsSpec(), 1, **axes)
-
-
 def test_a_range_of_lengths_that_leaves_nothing_to_predict() -> None:
     """It is refused with both numbers."""
     with pytest.raises(ValidationError, match=r"length\.min 5 leaves no bit after the prefix of 5; make it larger"):

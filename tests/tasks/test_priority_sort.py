@@ -178,22 +178,6 @@ def test_axes(axes: dict[str, int], items: int, out: int) -> None:
     assert list(spec.axes()) == ["items", "kept"]
 
 
-@pytest.mark.parametrize(
-    ("axes", "message"),
-    [
-        ({"item": 3}, "priority-sort has no axis 'item'; it has items, kept"),
-        ({"items": 0}, "axis 'items' is at least 1; got 0"),
-        ({"kept": 0}, "axis 'kept' is at least 1; got 0"),
-        ({"kept": 21}, "no more vectors go out than come in: kept is 21, and items may be 20"),
-        ({"items": 5, "kept": 6}, "no more vectors go out than come in: kept is 6, and items may be 5"),
-    ],
-)
-def test_axes_out_of_range(axes: dict[str, int], message: str) -> None:
-    """An axis that there is not, a value outside its range, or more out than in, is refused."""
-    with pytest.raises(ValueError, match=message):
-        drawn(PrioritySortSpec(), 1, **axes)
-
-
 def test_sizes() -> None:
     """The bits, a priority and a delimiter come in, and the bits go out; the paper's 20 and 16 take 37 steps."""
     spec = PrioritySortSpec()

@@ -189,25 +189,6 @@ def test_one_size_that_is_fixed(spec: RepeatCopySpec, batch: int, seed: int, axi
 
 
 @pytest.mark.parametrize(
-    ("axes", "message"),
-    [
-        ({"repeat": 3}, "repeat-copy has no axis 'repeat'; it has length, repeats"),
-        ({"length": 0}, "axis 'length' is at least 1; got 0"),
-        ({"repeats": -1}, "axis 'repeats' is at least 1; got -1"),
-    ],
-)
-def test_axes_out_of_range(axes: dict[str, int], message: str) -> None:
-    """An axis that there is not, or a value outside its range, is refused."""
-    with pytest.raises(ValueError, match=message):
-        drawn(RepeatCopySpec(), 1, **axes)
-
-
-def test_the_axes_are_declared() -> None:
-    """Evaluation can set the length and the repeats."""
-    assert list(RepeatCopySpec().axes()) == ["length", "repeats"]
-
-
-@pytest.mark.parametrize(
     ("spec", "sizes", "longest"),
     [
         (RepeatCopySpec(), (10, 9), 112),

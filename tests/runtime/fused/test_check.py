@@ -12,6 +12,7 @@ from ntm_toolkit.addressing.specs import ContentSpec, InterpolateSpec, SharpenSp
 from ntm_toolkit.heads.specs import ReadSpec, WriteSpec
 from ntm_toolkit.model.machine import Machine
 from ntm_toolkit.runtime.compiled import compiler_problem
+from ntm_toolkit.runtime.fused.check import DisagreementError, _compare
 from ntm_toolkit.runtime.fused.loop import FusedLoop
 from ntm_toolkit.runtime.fused.unsupported import UnsupportedError
 from tests.examples import PAPER, drawn, small_machine
@@ -74,6 +75,21 @@ def test_state_noise_and_sharp_powers_pass() -> None:
     compare(machine, FusedLoop(optimise=False), drawn(4, 3, 3))
     machine.float()
     compare(machine, FusedLoop(optimise=False), drawn(4, 3, 3).float(), relative=1e-3)
+
+
+def test_rounding_is_what_eager_loses_anywhere() -> None:
+    """A number that eager has right by luck may be as far off as others are in eager; by much more it is wrong."""
+    exact = {"gradients": {"weight": torch.tensor([1.0, -2.0]), "bias": torch.tensor([0.5])}}
+    eager = {"gradients": {"weight": torch.tensor([1.0 + 1e-5, -2.0]), "bias": torch.tensor([0.5])}}
+
+    def kernel(error: float) -> dict[str, dict[str, Tensor]]:
+        return {"gradients": {"weight": torch.tensor([1.0, -2.0]), "bias": torch.tensor([0.5 + error])}}
+
+    _compare(kernel(1e-4), eager, exact, torch.float32)
+    with pytest.raises(DisagreementError, match="bias is off by"):
+        _compare(kernel(1e-3), eager, exact, torch.float32)
+    with pytest.raises(DisagreementError, match="bias is off by"):
+        _compare(kernel(1e-4), exact, exact, torch.float32)
 
 
 def test_the_machine_is_left_as_it_was() -> None:
