@@ -55,7 +55,7 @@ class Study:
 
 STUDIES: Mapping[str, Study] = {
     "copy": Study({"copy": 10}, "bit_errors"),
-    "associative-recall": Study({"associative-recall": 10}, "bits_per_sequence"),
+    "associative-recall": Study({"associative-recall": 10}, "bits_per_sequence", first_seed=200),
 }
 
 _MARK = re.compile(r"(<!-- seeds: ([\w-]+): (\w+) -->\n).*?(<!-- end of seeds -->\n)", re.DOTALL)
