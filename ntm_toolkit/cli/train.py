@@ -203,7 +203,12 @@ def _print_outcome(outcome: Outcome, has_rules: bool, folder: Path, figure: Path
     click.echo(f"run: {folder} (spec.yaml, metrics.jsonl, checkpoints/, outcome.json)")
     if figure is not None:
         click.echo(f"figure: {figure}")
-    if outcome.evaluation:
+    if outcome.stopped_because == "budget" and has_rules:
+        click.echo(f"look for what is wrong: ntm eval {folder}")
+        click.echo(
+            "train it for longer: --resume with a larger training.sequences; or from another start: -o training.seed=N"
+        )
+    elif outcome.evaluation:
         click.echo(f"evaluate it at other settings: ntm eval {folder} -o evaluation.sequences=1000")
 
 

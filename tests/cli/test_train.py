@@ -103,6 +103,7 @@ def test_require_solved(ntm: Ntm) -> None:
     unsolved = ntm("train", "tiny.yaml", "--require-solved", "-o", rules.format(0))
     assert unsolved.exit_code == exits.NOT_SOLVED
     assert "not solved" in unsolved.stdout
+    assert "look for what is wrong: ntm eval runs/" in unsolved.stdout
     solved = ntm("train", "tiny.yaml", "--require-solved", "-o", rules.format(1000))
     assert solved.exit_code == exits.OK
     assert "solved: the stop rules hold" in solved.stdout
