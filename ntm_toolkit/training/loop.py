@@ -54,7 +54,7 @@ def train(
 ) -> Outcome:
     """Train an experiment's model until its stop rules hold, its budget is used up, or it is interrupted.
 
-    With `training.when_solved: go-on` the stop rules end nothing.
+    With `training.when_solved: go-on` the stop rules end nothing; a model that was solved once counts as solved.
 
     Ctrl-C or SIGTERM ends it after the current update with a checkpoint; a second one ends it at once.
 
@@ -228,12 +228,13 @@ class _Session:
         self._progress.update(sequences, self._clock.rate(sequences), metrics)
 
     def _validate(self) -> None:
+        before = self._solved
         with self._trainer.evaluated():
-            rows = self._team.told(lambda: self._rules.measure(self._trainer))
+            rows = self._team.told(lambda: self._rules.measure(self._trainer, solved=before))
         sequences = self._trainer.sequences
         if self._rules:
             self._measured.validation, self._measured.validated_at = rows, sequences
-        self._solved = self._rules.hold(rows)
+        self._solved = before or self._rules.hold(rows)
         self._look_for_progress(rows)
         for row in rows:
             if self._folder is not None:

@@ -18,7 +18,7 @@ class Outcome:
     """How a training ended, and what it reached.
 
     Attributes:
-        solved: whether all stop rules held at the last evaluation; False where there are none.
+        solved: whether all stop rules have held at an evaluation; False where there are none.
         stopped_because: what ended it. An interrupted run can go on; one that met a value that is not finite would
             meet it again.
         sequences: how many were trained on.

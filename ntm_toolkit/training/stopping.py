@@ -20,7 +20,8 @@ class StopRules:
     """The stop rules of an experiment, each setting of which is measured once for all rules about it.
 
     Settings are measured in the order of the rules, up to the first at which a rule does not hold: long before a model
-    is solved, measuring all of them would take longer than training. What a plateau is seen by comes before them all.
+    is solved, measuring all of them would take longer than training. Once it has been solved, and training goes on all
+    the same, the first alone is measured, for the record. What a plateau is seen by comes before them all.
 
     Without rules, sequences as in training are measured all the same, for the record; then nothing counts as solved.
     """
@@ -36,10 +37,15 @@ class StopRules:
     def __bool__(self) -> bool:
         return bool(self._rules)
 
-    def measure(self, trainer: Trainer) -> list[Row]:
-        """Return what the model reaches at the settings that rules are about, on the validation stream."""
+    def measure(self, trainer: Trainer, *, solved: bool = False) -> list[Row]:
+        """Return what the model reaches at the settings that rules are about, on the validation stream.
+
+        Args:
+            trainer: has the model.
+            solved: whether it has been solved before, so that only the first setting is measured.
+        """
         rows: list[Row] = []
-        for setting in self._settings:
+        for setting in self._settings[:1] if solved else self._settings:
             axes, sequences = setting
             changes = {"settings": [dict(axes)], "sequences": sequences}
             evaluation: EvaluationSpec = self._evaluation.model_copy(update=changes)

@@ -95,6 +95,17 @@ def test_it_goes_on_when_solved_where_the_spec_says_so(tiny: Tiny, tmp_path: Pat
     assert outcome.evaluation == train(tiny()).evaluation
 
 
+def test_what_was_solved_once_is_solved(tiny: Tiny, tmp_path: Path) -> None:
+    """Where training goes on, only the first setting is measured from then on, and whatever it is changes nothing."""
+    easy = StopRule(metric="bit_errors", at_most=1e9, sequences=2)
+    longer = easy.model_copy(update={"axes": {"length": 4}})
+    outcome = train(tiny(stop=[easy, longer], when_solved="go-on"), tmp_path / "run")
+    assert outcome.solved
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    measured = [(line["sequences"], line["axes"]) for line in lines if line["kind"] == "evaluation"]
+    assert measured == [(20, {}), (20, {"length": 4}), (40, {})]
+
+
 def test_rules_are_checked_at_the_budgets_end_too(tiny: Tiny) -> None:
     """A model that is good enough when its budget ends is solved, though no evaluation was due."""
     outcome = train(tiny(sequences=6, stop=[StopRule(metric="bit_errors", at_most=1e9, sequences=2)]))
