@@ -60,8 +60,8 @@ class LSTMSpec(ControllerSpec):
     )
     forget_bias: float = PydanticField(
         default=0.0,
-        description="What the forget gate's bias starts at. At 1 the controller keeps its state from the start: it knows "
-        "better which phase of an episode it is in, and relies less on the memory.",
+        description="What the forget gate's bias starts at. At 1 the controller keeps its state from the start: it "
+        "knows better which phase of an episode it is in, and relies less on the memory.",
     )
     init_scale: Scale = PydanticField(default=1.0, description="Weights start uniform in +-init_scale/sqrt(size).")
 
