@@ -79,6 +79,23 @@ def test_what_is_said_of_the_stages_on_copy(studies: dict[str, Any]) -> None:
     assert solved["without-sharpen"][0] < solved["without-sharpen"][1]
 
 
+def test_what_is_said_of_where_memory_starts(studies: dict[str, Any]) -> None:
+    """With weightings on one slot nearly all is solved whatever the memory; spread over many, a trained constant most."""
+    summary = studies["_summary"]("memory-start")
+    solved = {variant.variant.name: (variant.solved, variant.ended) for variant in summary.variants}
+    on_one_slot = {name: count for name, count in solved.items() if "initial_weighting" not in name}
+    spread = {name: count for name, (count, _) in solved.items() if "initial_weighting" in name}
+    assert all(count >= ended - 1 for count, ended in on_one_slot.values())
+    most = "start=constant,learned+initial_weighting=learned-weighting"
+    assert 0 < spread.pop(most) < solved[most][1]
+    assert spread.pop("start=random+initial_weighting=learned-weighting") <= 1
+    assert set(spread.values()) == {0}
+    for one in summary.comparisons:
+        if one.measure == "sequences_to_solve" and one.variant in on_one_slot:
+            assert one.corrected is not None
+            assert one.corrected > 0.05, one.variant
+
+
 def test_comparing_says_what_differs(studies: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing for the same runs; for another outcome both, and what has no counterpart."""
     from tests.ablation.folders import planned, solved
