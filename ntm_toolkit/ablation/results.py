@@ -252,8 +252,11 @@ def load_results(place: Path | str) -> Results:
 
 def _from_folder(folder: Path) -> Results:
     if not (folder / PLAN).is_file():
-        what = "holds no ablation" if folder.is_dir() else "is not there"
-        raise ToolkitError(f"{folder}: the folder {what}; `ntm ablate run FILE` makes one, with a file {PLAN} in it")
+        what = "the folder holds no ablation" if folder.is_dir() else "there is neither such a folder nor such a file"
+        raise ToolkitError(
+            f"{folder}: {what}; `ntm ablate run FILE` makes a folder with a file {PLAN} in it, and `ntm ablate report "
+            "FOLDER --archive FILE` a file of its results"
+        )
     plan = _planned(str(folder / PLAN), _content(folder / PLAN))
     found: dict[tuple[str, int], RunResult | str] = {}
     for variant in plan.variants:

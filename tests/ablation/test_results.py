@@ -111,7 +111,10 @@ def test_what_the_plan_does_not_know_is_said(ablation: Ablation, tmp_path: Path)
 
 def test_what_is_no_ablation(tmp_path: Path) -> None:
     """A folder without a plan, none at all, and a plan that cannot be read are errors with their place."""
-    with pytest.raises(ToolkitError, match=r"gone: the folder is not there; `ntm ablate run FILE` makes one"):
+    with pytest.raises(
+        ToolkitError,
+        match=r"gone: there is neither such a folder nor such a file; `ntm ablate run FILE` makes a folder",
+    ):
         load_results(tmp_path / "gone")
     with pytest.raises(ToolkitError, match="holds no ablation"):
         load_results(tmp_path)

@@ -84,5 +84,5 @@ def test_a_folder_that_is_none(ntm: Ntm) -> None:
     """Is an error that says what makes one; so is no folder at all."""
     found = ntm("ablate", "report", "gone")
     assert found.exit_code == exits.FAILED
-    assert "gone: the folder is not there; `ntm ablate run FILE` makes one" in found.stderr
+    assert "gone: there is neither such a folder nor such a file; `ntm ablate run FILE` makes a folder" in found.stderr
     assert ntm("ablate", "report").exit_code == exits.WRONG_INPUT
