@@ -67,20 +67,17 @@ def test_what_is_said_of_the_stages_on_copy(studies: dict[str, Any]) -> None:
     for name, (count, _) in solved.items():
         if {"without-shift", "without-interpolate"} & set(name.split("+")) or name == "content-only":
             assert count == 0, name
-    for name in ("base", "without-content", "without-content+without-sharpen"):
-        assert solved[name][0] == solved[name][1], name
-    assert solved["location-only"][0] > 0
-    slower = next(
-        one.paired
-        for one in summary.comparisons
-        if (one.variant, one.measure) == ("without-sharpen", "sequences_to_solve")
-    )
-    assert slower.higher == slower.pairs
-    assert solved["without-sharpen"][0] < solved["without-sharpen"][1]
+    for name in ("base", "without-content", "location-only", "without-content+without-sharpen"):
+        assert solved[name][0] >= solved[name][1] - 1, name
+    assert solved["without-sharpen"][0] == 0
+    later = {one.variant: one for one in summary.comparisons if one.measure == "sequences_to_solve"}
+    for name in ("without-content", "location-only", "without-content+without-sharpen"):
+        assert later[name].corrected is not None
+        assert later[name].corrected > 0.05, name
 
 
 def test_what_is_said_of_where_memory_starts(studies: dict[str, Any]) -> None:
-    """With weightings on one slot nearly all is solved whatever the memory; spread over many, a trained constant most."""
+    """With weightings on one slot nearly all is solved whatever the memory; spread, a trained constant most."""
     summary = studies["_summary"]("memory-start")
     solved = {variant.variant.name: (variant.solved, variant.ended) for variant in summary.variants}
     on_one_slot = {name: count for name, count in solved.items() if "initial_weighting" not in name}
