@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ntm_toolkit.ablation import load_ablation, load_results, plan
+from ntm_toolkit.ablation.results import RunResult
 from ntm_toolkit.plugins import load
 from ntm_toolkit.shipped import find_shipped_ablation
 
@@ -91,6 +92,46 @@ def test_what_is_said_of_where_memory_starts(studies: dict[str, Any]) -> None:
         if one.measure == "sequences_to_solve" and one.variant in on_one_slot:
             assert one.corrected is not None
             assert one.corrected > 0.05, one.variant
+
+
+def test_what_is_said_of_why_seeds_fail(studies: dict[str, Any]) -> None:
+    """Undamped and by Adam, fewer bits and more errors; recall without its memory where the controller keeps all."""
+    copy = _by_variant("copy-recipe")
+    far = "bit_errors[length=120]"
+    for name in ("undamped", "adam"):
+        assert all(
+            run.measures["bits_per_sequence"] < copy["base"][seed].measures["bits_per_sequence"]
+            for seed, run in copy[name].items()
+        )
+    assert any(run.measures[far] > 100 and run.solved_after is not None for run in copy["undamped"].values())
+    assert all(run.measures[far] > 0 for run in copy["adam"].values())
+    assert all(run.measures[far] < 1 for run in copy["damped-adam"].values())
+    assert all(run.measures[far] == 0 for run in copy["base"].values())
+    solved = {name: {seed for seed, run in runs.items() if run.solved_after is not None} for name, runs in copy.items()}
+    assert solved["base"] - solved["clip-by-value"]
+    assert len(solved["start-flag"]) <= len(solved["base"])
+    start = studies["_summary"]("copy-forget-bias")
+    [usual, other] = start.variants
+    assert usual.variant.name == "base"
+    assert other.solved < usual.solved
+    [worse] = [one for one in start.comparisons if one.measure == far]
+    assert worse.paired.higher > worse.paired.lower
+    assert worse.corrected is not None
+    assert worse.corrected < 0.05
+    recall = _by_variant("recall-recipe")
+    two, six = "bits_per_sequence[items=2]", "bits_per_sequence[items=6]"
+    assert all(run.measures[six] > 15 for run in recall["forget-bias-1"].values())
+    assert sum(run.measures[six] < 1 for run in recall["base"].values()) > len(recall["base"]) / 2
+    held = [run.measures[two] < 1 and run.measures[six] > 15 for run in recall["less-damped"].values()]
+    assert sum(held) > len(held) / 2
+
+
+def _by_variant(name: str) -> dict[str, dict[int, RunResult]]:
+    """Return what is kept of an ablation, by variant and seed."""
+    found: dict[str, dict[int, RunResult]] = {}
+    for run in load_results(ROOT / "docs" / "results" / "studies" / f"{name}.jsonl").runs:
+        found.setdefault(run.variant, {})[run.seed] = run
+    return found
 
 
 def test_comparing_says_what_differs(studies: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
