@@ -2,6 +2,7 @@
 
     python docs/timings.py bench [NAME...] [DIR]   time on a machine that does nothing else: all, or those named; with
                                                    DIR, a checkout of loudinthecloud/pytorch-ntm, beside it too
+    python docs/timings.py limits                  ask `ntm bench --explain` for the limits of what was timed; keep them
     python docs/timings.py write                   write the tables from what was measured
 
 Tests check that the pages are what `write` makes of it.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +25,9 @@ README = ROOT / "README.md"
 PAGES = (README, ROOT / "docs" / "performance.md")
 
 Summary = Mapping[str, Any]
+
+_STEPS = 41
+"""Of a copy episode of length 20."""
 
 _EXAMPLES = Path("docs") / "examples"
 
@@ -71,9 +76,26 @@ def bench(names: Sequence[str], checkout: str | None) -> None:
         print(name, flush=True)
 
 
+def limits() -> None:
+    """Add to what was timed what `ntm bench --explain` says a step of a sample takes at least, on one thread."""
+    for name, (_, arguments) in BENCHES.items():
+        path = SUMMARIES / f"{name}.json"
+        words = list(arguments)
+        for option in ("--against", "--beside", "--batch"):
+            if option in words:
+                at = words.index(option)
+                del words[at : at + 2]
+        command = [sys.executable, "-m", "ntm_toolkit", "bench", *words, "--explain"]
+        told = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, cwd=ROOT).stdout
+        found = re.search(r"limit ([\d.]+) us of one thread: .*", told)
+        assert found is not None, name
+        kept = {**json.loads(path.read_text()), "limit": {"seconds": float(found[1]) * 1e-6, "said": found[0]}}
+        path.write_text(json.dumps(kept, indent=1) + "\n")
+
+
 def tables() -> dict[str, str]:
     """Return the Markdown of each table that has been measured."""
-    rendered = {}
+    rendered = {"limits": _limits()}
     for study, (name, render) in _RENDERERS.items():
         path = SUMMARIES / f"{name}.json"
         if path.exists():
@@ -147,6 +169,25 @@ def _in_full(found: Summary) -> str:
     return "\n".join([*lines, *(f"\n{note}" for note in notes)]) + "\n"
 
 
+def _limits() -> str:
+    """Return how far fused is from the limit of each machine that was timed, and how fast eager is beside that."""
+    lines = [
+        "| machine | batch | limit | fused, forward and backward | times the limit | eager, times the limit |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for name, (title, _) in BENCHES.items():
+        found = json.loads((SUMMARIES / f"{name}.json").read_text())
+        threads = found["machine"]["threads"]
+        by_name = {(one["name"], one["batch"]): one["forward_and_backward"] for one in found["timings"]}
+        for batch in dict.fromkeys(one["batch"] for one in found["timings"]):
+            # A sequence is on one thread, so that fewer of them than threads leave some without work.
+            least = found["limit"]["seconds"] * _STEPS * -(-batch // threads)
+            fused, eager = by_name["fused", batch], by_name["eager", batch]
+            cells = [f"{1000 * least:.2f} ms", f"{1000 * fused:.2f} ms", f"{fused / least:.2f}", f"{eager / least:.1f}"]
+            lines.append(f"| {title} | {batch} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def _machine(machine: Summary) -> str:
     """Return where it was timed, in words; older summaries say less."""
     told = [machine.get("processor"), f"{machine['cores']} cores" if "cores" in machine else None]
@@ -173,6 +214,8 @@ def main(arguments: Sequence[str]) -> int:
             bench(names, folder)
         case ["bench", *names] if set(names) <= set(BENCHES):
             bench(names, None)
+        case ["limits"]:
+            limits()
         case ["write"]:
             for page in PAGES:
                 page.write_text(written(page.read_text()))
