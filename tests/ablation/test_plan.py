@@ -71,7 +71,7 @@ def test_each_change_is_a_variant_with_its_name_and_its_diff(planned: Planned) -
 def test_shipped_ablations_are_planned(name: str) -> None:
     """Each of them, with the built-in parts alone, over five seeds or more, all of one budget."""
     made = plan(load_ablation(name, registry=plugins.load(entry_points=False)))
-    assert len(made.variants) > 2
+    assert len(made.variants) > 1
     assert len(made.seeds) >= 5
     assert len({variant.spec.training.sequences for variant in made.variants}) == 1
 
