@@ -143,13 +143,13 @@ def _registry() -> plugins.Registry:
     return plugins.load(entry_points=False)
 
 
-def _curve(path: Path) -> list[tuple[int, float]]:
+def _curve(path: Path) -> list[list[float]]:
     """Return bits per sequence in training at forty points, or at as many as were logged."""
     rows = [row for row in map(json.loads, path.read_text().splitlines()) if row["kind"] == "train"]
     size = max(1, len(rows) // 40)
     groups = [rows[start : start + size] for start in range(0, len(rows), size)]
     return [
-        (group[-1]["sequences"], round(statistics.fmean(row["metrics"]["bits_per_sequence"] for row in group), 3))
+        [group[-1]["sequences"], round(statistics.fmean(row["metrics"]["bits_per_sequence"] for row in group), 3)]
         for group in groups
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 from pathlib import Path
@@ -62,6 +63,28 @@ def test_what_is_kept_is_of_shipped_specs_as_they_are(study: str, seeds: dict[st
         assert spec in shipped_specs()
         now = load_spec(ROOT / "specs" / f"{spec}.yaml", list(plan.overrides), registry=load(entry_points=False))
         assert {one["digest"] for one in kept if one["spec"] == spec} == {seeds["digest"](now)}, f"train {spec} again"
+
+
+def test_checking_says_what_differs(seeds: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing for runs that came out as those that are kept; for another both."""
+    kept = seeds["_kept"]("copy")
+    other = {**kept[1], "sequences": 123456}
+    monkeypatch.setitem(seeds["check"].__globals__, "_trained", lambda study, wanted, folder: [kept[0], other])
+    monkeypatch.setitem(seeds["check"].__globals__, "ROOT", tmp_path)
+    differs, last = seeds["check"]("copy", [])
+    assert differs.startswith(f"copy, seed {other['seed']}: kept solved after ")
+    assert differs.endswith("now solved after 123,456")
+    assert last == "1 of 2 runs gave the same to the last digit that is kept"
+
+
+def test_a_curve_is_kept_as_it_is(seeds: dict[str, Any], tmp_path: Path) -> None:
+    """What is read back from a summary is what was put there, so that runs can be compared with it."""
+    rows = [{"kind": "train", "sequences": 100 * at, "metrics": {"bits_per_sequence": 1.0 / at}} for at in range(1, 90)]
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    curve = seeds["_curve"](path)
+    assert json.loads(json.dumps(curve)) == curve
+    assert 40 <= len(curve) <= 45
 
 
 def test_a_digest_is_of_what_a_spec_says(seeds: dict[str, Any]) -> None:
