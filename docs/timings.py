@@ -2,7 +2,6 @@
 
     python docs/timings.py bench [NAME...] [DIR]   time on a machine that does nothing else: all, or those named; with
                                                    DIR, a checkout of loudinthecloud/pytorch-ntm, beside it too
-    python docs/timings.py limits                  ask `ntm bench --explain` for the limits of what was timed; keep them
     python docs/timings.py write                   write the tables from what was measured
 
 Tests check that the pages are what `write` makes of it.
@@ -71,26 +70,23 @@ def bench(names: Sequence[str], checkout: str | None) -> None:
             words += ["--pytorch-ntm", checkout]
         command = [sys.executable, "-m", "ntm_toolkit", "bench", *words, "--json"]
         finished = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, cwd=ROOT)
-        told = {"title": title, **json.loads(finished.stdout)}
+        told = {"title": title, **json.loads(finished.stdout), "limit": _limit(arguments)}
         (SUMMARIES / f"{name}.json").write_text(json.dumps(told, indent=1) + "\n")
         print(name, flush=True)
 
 
-def limits() -> None:
-    """Add to what was timed what `ntm bench --explain` says a step of a sample takes at least, on one thread."""
-    for name, (_, arguments) in BENCHES.items():
-        path = SUMMARIES / f"{name}.json"
-        words = list(arguments)
-        for option in ("--against", "--beside", "--batch"):
-            if option in words:
-                at = words.index(option)
-                del words[at : at + 2]
-        command = [sys.executable, "-m", "ntm_toolkit", "bench", *words, "--explain"]
-        told = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, cwd=ROOT).stdout
-        found = re.search(r"limit ([\d.]+) us of one thread: .*", told)
-        assert found is not None, name
-        kept = {**json.loads(path.read_text()), "limit": {"seconds": float(found[1]) * 1e-6, "said": found[0]}}
-        path.write_text(json.dumps(kept, indent=1) + "\n")
+def _limit(arguments: Sequence[str]) -> dict[str, Any]:
+    """Return what `ntm bench --explain` says a step of a sample takes at least, on one thread."""
+    words = list(arguments)
+    for option in ("--against", "--beside", "--batch"):
+        if option in words:
+            at = words.index(option)
+            del words[at : at + 2]
+    command = [sys.executable, "-m", "ntm_toolkit", "bench", *words, "--explain"]
+    told = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, cwd=ROOT).stdout
+    found = re.search(r"limit ([\d.]+) us of one thread: .*", told)
+    assert found is not None, told
+    return {"seconds": float(found[1]) * 1e-6, "said": found[0]}
 
 
 def tables() -> dict[str, str]:
@@ -214,8 +210,6 @@ def main(arguments: Sequence[str]) -> int:
             bench(names, folder)
         case ["bench", *names] if set(names) <= set(BENCHES):
             bench(names, None)
-        case ["limits"]:
-            limits()
         case ["write"]:
             for page in PAGES:
                 page.write_text(written(page.read_text()))
