@@ -19,9 +19,9 @@ import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,6 @@ class Study:
     specs: Mapping[str, int]
     metric: str
     first_seed: int = 100
-    overrides: Sequence[str] = field(default=())
 
     def seeds(self, spec: str) -> range:
         """Return the seeds of a spec."""
@@ -101,19 +100,19 @@ def check(study: str, seeds: Sequence[int]) -> list[str]:
     return [*lines, f"{same} of {len(found)} runs gave the same to the last digit that is kept"]
 
 
-def _trained(study: str, seeds: Sequence[int], folder: Path) -> Any:
+def _trained(study: str, seeds: Sequence[int], folder: Path) -> Iterator[dict[str, Any]]:
     plan = [(spec, seed) for spec in STUDIES[study].specs for seed in seeds or STUDIES[study].seeds(spec)]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        waiting = [pool.submit(_train, spec, seed, STUDIES[study].overrides, folder) for spec, seed in plan]
+        waiting = [pool.submit(_train, spec, seed, folder) for spec, seed in plan]
         for done in as_completed(waiting):
             summary = done.result()
             print(summary["spec"], summary["seed"], summary["stopped_because"], summary["sequences"], flush=True)
             yield summary
 
 
-def _train(spec: str, seed: int, overrides: Sequence[str], parent: Path) -> dict[str, Any]:
+def _train(spec: str, seed: int, parent: Path) -> dict[str, Any]:
     folder = parent / f"{Path(spec).name}-{seed}"
-    changes = [f"training.seed={seed}", "threads=1", *overrides]
+    changes = [f"training.seed={seed}", "threads=1"]
     command = [sys.executable, "-m", "ntm_toolkit", "train", str(ROOT / "specs" / f"{spec}.yaml"), "--run", str(folder)]
     command += ["--resume", "--json", *(word for change in changes for word in ("-o", change))]
     finished = subprocess.run(
@@ -123,7 +122,7 @@ def _train(spec: str, seed: int, overrides: Sequence[str], parent: Path) -> dict
     environment = json.loads((folder / "run.json").read_text())["sessions"][-1]["environment"]
     return {
         "spec": spec,
-        "digest": digest(load_spec(ROOT / "specs" / f"{spec}.yaml", list(overrides), registry=_registry())),
+        "digest": digest(load_spec(ROOT / "specs" / f"{spec}.yaml", registry=plugins.load(entry_points=False))),
         "overrides": changes,
         "seed": seed,
         "solved": outcome["solved"],
@@ -137,10 +136,6 @@ def _train(spec: str, seed: int, overrides: Sequence[str], parent: Path) -> dict
             for row in outcome["evaluation"]
         ],
     }
-
-
-def _registry() -> plugins.Registry:
-    return plugins.load(entry_points=False)
 
 
 def _curve(path: Path) -> list[list[float]]:
