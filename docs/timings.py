@@ -2,6 +2,7 @@
 
     python docs/timings.py bench [NAME...] [DIR]   time on a machine that does nothing else: all, or those named; with
                                                    DIR, a checkout of loudinthecloud/pytorch-ntm, beside it too
+    python docs/timings.py profile                 keep where the time of a training goes, on such a machine
     python docs/timings.py write                   write the tables from what was measured
 
 Tests check that the pages are what `write` makes of it.
@@ -14,6 +15,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -73,6 +75,33 @@ def bench(names: Sequence[str], checkout: str | None) -> None:
         told = {"title": title, **json.loads(finished.stdout), "limit": _limit(arguments)}
         (SUMMARIES / f"{name}.json").write_text(json.dumps(told, indent=1) + "\n")
         print(name, flush=True)
+
+
+def profile() -> None:
+    """Keep where the time of a training of copy goes, by lengths."""
+    told = []
+    for words, least in (("lengths 1 to 20, as in training", 1), ("length 20", 20)):
+        changes = [f"task.length.min={least}", "training.sequences=4000", "training.stop=[]", "evaluation.settings=[]"]
+        command = [sys.executable, "-m", "ntm_toolkit", "train", "copy", "--profile", "--json"]
+        command += [word for change in changes for word in ("-o", change)]
+        with tempfile.TemporaryDirectory() as folder:
+            finished = subprocess.run(
+                [*command, "--run", f"{folder}/run"], stdout=subprocess.PIPE, check=True, text=True, cwd=ROOT
+            )
+        told.append({"what": words, **json.loads(finished.stdout)["profile"]})
+    (SUMMARIES / "profile.json").write_text(json.dumps(told, indent=1) + "\n")
+
+
+def _profile(found: Sequence[Summary]) -> str:
+    """Return what each part of an update takes."""
+    parts = list(dict.fromkeys(share["part"] for one in found for share in one["parts"]))
+    known = [{share["part"]: share for share in one["parts"]} for one in found]
+    lines = ["| part | " + " | ".join(one["what"] for one in found) + " |", "|---|" + "---:|" * len(found)]
+    for part in parts[: parts.index("first update")]:
+        lines.append(f"| {part} | " + " | ".join(f"{1000 * shares[part]['mean']:.3f} ms" for shares in known) + " |")
+    lines.append("| an update | " + " | ".join(f"{1000 * one['update']:.3f} ms" for one in found) + " |")
+    beside = " | ".join(f"{one['beside_the_model']:.1%}" for one in found)
+    return "\n".join([*lines, f"| beside forward pass, loss and backward pass | {beside} |"]) + "\n"
 
 
 def _limit(arguments: Sequence[str]) -> dict[str, Any]:
@@ -200,6 +229,7 @@ _RENDERERS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     # mark in a page: (whose summaries, what makes a table of them)
     "bench": ("bench", _bench),
     **{f"{name} in full": (name, _in_full) for name in BENCHES},
+    "profile": ("profile", _profile),
 }
 
 
@@ -210,6 +240,8 @@ def main(arguments: Sequence[str]) -> int:
             bench(names, folder)
         case ["bench", *names] if set(names) <= set(BENCHES):
             bench(names, None)
+        case ["profile"]:
+            profile()
         case ["write"]:
             for page in PAGES:
                 page.write_text(written(page.read_text()))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ntm_toolkit.building import DTYPES, build
 from ntm_toolkit.model.specs import NTMSpec
-from ntm_toolkit.parts import Episodes, NoiseKey
+from ntm_toolkit.parts import Episodes, NoiseKey, SequenceModel
 from ntm_toolkit.spec.errors import ToolkitError
 from ntm_toolkit.spec.experiment import ExperimentSpec, RuntimeKind
 from ntm_toolkit.training.descent import Descent
@@ -57,11 +57,19 @@ class TorchContestant(Contestant):
         parameters: what the optimiser changes.
         loss: runs the model forward, and returns the scalar to be minimised.
         spec: whose optimiser and clipping are taken.
+        model: where it is one of ours, whose optimiser may be compiled as it is; None otherwise.
     """
 
-    def __init__(self, name: str, parameters: list[nn.Parameter], loss: Callable[[], Tensor], spec: ExperimentSpec):
+    def __init__(
+        self,
+        name: str,
+        parameters: list[nn.Parameter],
+        loss: Callable[[], Tensor],
+        spec: ExperimentSpec,
+        model: SequenceModel | None = None,
+    ) -> None:
         super().__init__(name)
-        self.parameters, self.loss = parameters, loss
+        self.parameters, self.loss, self.model = parameters, loss, model
         self.descent = Descent(parameters, spec.training.optimizer, spec.training.clip)
 
     def forward_and_backward(self) -> None:
@@ -73,6 +81,8 @@ class TorchContestant(Contestant):
         """Take a whole training step: forward, backward, clipping, and the optimiser's step."""
         self.forward_and_backward()
         self.descent.clip(self.descent.norm())
+        if self.model is not None:
+            self.descent.follow(self.model)
         self.descent.step(0)
 
     def wait(self) -> None:
@@ -109,7 +119,7 @@ def by_runtime(spec: ExperimentSpec, kind: RuntimeKind, episodes: Episodes) -> C
         outputs, _ = model(episodes.inputs, lengths=episodes.lengths, noise=noise)
         return task.loss(outputs, episodes)
 
-    return TorchContestant(kind, parameters, loss, spec)
+    return TorchContestant(kind, parameters, loss, spec, model)
 
 
 def by_pytorch_ntm(spec: ExperimentSpec, folder: Path, episodes: Episodes) -> Contestant:

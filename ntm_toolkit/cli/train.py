@@ -214,15 +214,22 @@ def _print_outcome(outcome: Outcome, has_rules: bool, folder: Path, figure: Path
 
 def _print_profile(profile: Profile) -> None:
     rows = [
-        (share.part, f"{share.median * 1e3:.3f}", f"{share.times:,}", f"{share.total:.2f}", f"{share.share:.1%}")
+        (
+            share.part,
+            f"{share.mean * 1e3:.3f}",
+            f"{share.median * 1e3:.3f}",
+            f"{share.times:,}",
+            f"{share.total:.2f}",
+            f"{share.share:.1%}",
+        )
         for share in profile.shares
     ]
-    headings = ["part", "ms each (median)", "times", "seconds", "share"]
+    headings = ["part", "ms each (mean)", "(median)", "times", "seconds", "share"]
     click.echo()
     print_table(headings, rows, right=headings[1:])
     click.echo(
-        f"an update: {profile.update * 1e3:.3f} ms, {profile.beside_the_model:.1%} of it beside the forward and "
-        "backward pass (medians)"
+        f"an update: {profile.update * 1e3:.3f} ms, {profile.beside_the_model:.1%} of it beside forward pass, loss "
+        "and backward pass (means)"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -9,8 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ntm_toolkit.model.machine import Machine
+from ntm_toolkit.parts import SequenceModel
+from ntm_toolkit.runtime.choice import executing
+from ntm_toolkit.runtime.fused.build import BuildError
+from ntm_toolkit.runtime.fused.unsupported import UnsupportedError
 from ntm_toolkit.spec.experiment import ClipSpec
 from ntm_toolkit.spec.families import OptimizerSpec
+from ntm_toolkit.training.elementwise import ElementwiseOptimizer
 from ntm_toolkit.training.team import Team
 from ntm_toolkit.training.vector import ParameterVector
 
@@ -35,6 +42,7 @@ class Descent:
 
     Attributes:
         optimizer: the optimiser.
+        compiled: by dtype, what the compiled code of its rule is known by; empty where there is none.
     """
 
     def __init__(
@@ -49,6 +57,8 @@ class Descent:
         self._places = _places(self._parameters) if optimizer.elementwise else []
         self._vectors = [ParameterVector([self._parameters[place] for place in places]) for places in self._places]
         self.optimizer = optimizer.build([vector.whole for vector in self._vectors] or self._parameters)
+        self.compiled: Mapping[str, str] = {}
+        self._has_followed = False
         self._gradients: list[Tensor] = []
         self._small = sum(parameter.numel() for parameter in self._parameters) < _WORTH_THREADS
 
@@ -108,8 +118,33 @@ class Descent:
             for vector in self._vectors:
                 if vector.has_resting:
                     stack.enter_context(vector.resting(self.optimizer.state[vector.whole]))
-            stack.enter_context(_one_thread(self._small))
-            self.optimizer.step()
+            if self.compiled and isinstance(self.optimizer, ElementwiseOptimizer):
+                stack.enter_context(torch.no_grad())
+                self.optimizer.change()  # nobody has hooks on it, and to look for them takes as long as the step
+            else:
+                stack.enter_context(_one_thread(self._small))
+                self.optimizer.step()
+
+    def follow(self, model: SequenceModel) -> None:
+        """Where a model's steps are executed as a compiled kernel, let an elementwise optimiser's rule be, too.
+
+        Ask once the model has executed a batch, as only then it is known what executes it. Where a rule cannot be
+        compiled there is one warning that says why, and it stays torch's.
+        """
+        if self._has_followed:
+            return
+        self._has_followed = True
+        is_fused = isinstance(model, Machine) and executing(model.runner) == "fused"
+        if not is_fused or not isinstance(self.optimizer, ElementwiseOptimizer):
+            return
+        try:
+            self.compiled = self.optimizer.fuse()
+        except (UnsupportedError, BuildError) as error:
+            warnings.warn(
+                f"training.optimizer: its rule stays torch's, as it cannot be compiled: {error}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
     @property
     def has_learning_rate(self) -> bool:

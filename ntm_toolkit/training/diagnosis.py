@@ -82,8 +82,9 @@ class _Watch:
         if value.requires_grad and value.is_floating_point():
             value.register_hook(partial(self._returned, step, path))  # type: ignore[no-untyped-call]
 
-    def _returned(self, step: int, path: str, gradient: Tensor) -> None:
-        if self.backward is None and _broken(gradient):
+    def _returned(self, step: int, path: str, gradient: Tensor | None) -> None:
+        # None comes back to one of several results of an operation, if only others of them were used.
+        if self.backward is None and gradient is not None and _broken(gradient):
             self.backward = (step, path)
 
 

@@ -91,7 +91,9 @@ def execution_differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> li
     before, after = then.get("kernels", {}), now.get("kernels", {})
     # Where the compiler is another, so is its kernel, of course.
     if not found and any(before[lanes] != after[lanes] for lanes in before.keys() & after.keys()):
-        found.append("the fused kernel was compiled from other code: the toolkit, or the model's code, has changed")
+        found.append(
+            "a fused kernel was compiled from other code: the toolkit, or the model's or optimiser's code, has changed"
+        )
     return found
 
 

@@ -6,14 +6,15 @@ steps before they are multiplied by the learning rate.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, overload
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
-import torch
 from torch import Tensor
 
+from ntm_toolkit.training.elementwise import ElementwiseOptimizer
 
-class GravesRMSprop(torch.optim.Optimizer):
+
+class GravesRMSprop(ElementwiseOptimizer):
     """Divides each gradient by its own standard deviation, damped.
 
         n <- decay n + (1 - decay) g^2
@@ -34,6 +35,9 @@ class GravesRMSprop(torch.optim.Optimizer):
         ValueError: a scalar outside of its range.
     """
 
+    averages: ClassVar[tuple[str, ...]] = ("square", "mean", "delta")
+    scalars: ClassVar[tuple[str, ...]] = ("lr", "decay", "momentum", "damping")
+
     def __init__(
         self,
         parameters: Iterable[Tensor],
@@ -52,31 +56,12 @@ class GravesRMSprop(torch.optim.Optimizer):
             raise ValueError(f"damping is above 0; got {damping}")
         super().__init__(parameters, {"lr": lr, "decay": decay, "momentum": momentum, "damping": damping})
 
-    @overload
-    def step(self, closure: None = None) -> None: ...
-    @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Change the parameters once; those without a gradient stay as they are."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._change(parameter, parameter.grad, group)
-        return loss
-
-    def _change(self, parameter: Tensor, g: Tensor, group: dict[str, Any]) -> None:
-        state, decay = self.state[parameter], group["decay"]
-        if not state:
-            for name in ("square", "mean", "delta"):
-                state[name] = torch.zeros_like(parameter)
-        n, m, d = state["square"], state["mean"], state["delta"]
-        n.mul_(decay).addcmul_(g, g, value=1 - decay)
-        m.lerp_(g, 1 - decay)
-        divisor = torch.addcmul(n, m, m, value=-1).clamp_min_(0).add_(group["damping"]).sqrt_()
-        d.mul_(group["momentum"]).addcdiv_(g, divisor, value=-group["lr"])
-        parameter.add_(d)
+    @staticmethod
+    def rule(vectors: Sequence[Tensor], scalars: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Return new values of parameters, n, m and d."""
+        p, n, m, d, g = vectors
+        lr, decay, momentum, damping = scalars
+        n = decay * n + (1 - decay) * g * g
+        m = decay * m + (1 - decay) * g
+        d = momentum * d - lr * g / ((n - m * m).clamp(min=0) + damping).sqrt()
+        return p + d, n, m, d

@@ -191,7 +191,15 @@ class _Session:
             self._progress.message(message)
 
     def _settling(self) -> list[str]:
-        return [] if self._folder is None else settle(self._folder, self._start, execution(self._trainer.model))
+        return [] if self._folder is None else settle(self._folder, self._start, self._execution())
+
+    def _execution(self) -> dict[str, Any]:
+        """Return what executes the model's steps and the optimiser's rule."""
+        found = execution(self._trainer.model)
+        if compiled := self._trainer.descent.compiled:
+            kernels = {f"optimizer {dtype}": key for dtype, key in compiled.items()}
+            found["kernels"] = {**found.get("kernels", {}), **kernels}
+        return found
 
     def _after(self, before: int) -> None:
         training, sequences, lap = self._spec.training, self._trainer.sequences, self._laps.lap

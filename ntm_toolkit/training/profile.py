@@ -28,7 +28,7 @@ class Part(StrEnum):
     CHECKPOINT = "checkpoints"
 
 
-_OF_MODEL = (Part.FORWARD, Part.BACKWARD)
+_OF_MODEL = (Part.FORWARD, Part.LOSS, Part.BACKWARD)
 _OF_UPDATE = (
     Part.DATA,
     Part.FORWARD,
@@ -64,6 +64,7 @@ class Share:
         part: which.
         times: how often it was done.
         median: seconds, of once.
+        mean: seconds, of once.
         total: seconds, of all times.
         share: of the whole time, 0 to 1.
     """
@@ -71,6 +72,7 @@ class Share:
     part: str
     times: int
     median: float
+    mean: float
     total: float
     share: float
 
@@ -102,30 +104,34 @@ class Profile:
     @property
     def shares(self) -> list[Share]:
         """What each part took, in their order; parts that took no time are left out."""
-        first = [float(self._seconds[part][0]) for part in _OF_UPDATE if self._seconds[part]]
-        seconds = {part: self._seconds[part][1:] if part in _OF_UPDATE else self._seconds[part] for part in Part}
+        updates = max(1, len(self._seconds[Part.OPTIMIZER]))
+        # A batch that is run in parts has several passes an update.
+        firsts = {part: max(1, round(len(self._seconds[part]) / updates)) for part in _OF_UPDATE}
+        seconds = {part: taken[firsts.get(part, 0) :] for part, taken in self._seconds.items()}
+        first = [sum(self._seconds[part][:count]) for part, count in firsts.items() if self._seconds[part]]
         seconds[Part.FIRST] = array("f", [sum(first)] if first else [])
         whole = sum(map(sum, seconds.values())) or 1.0
         return [
-            Share(part.value, len(taken), statistics.median(taken), sum(taken), sum(taken) / whole)
+            Share(
+                part.value, len(taken), statistics.median(taken), statistics.mean(taken), sum(taken), sum(taken) / whole
+            )
             for part, taken in seconds.items()
             if taken
         ]
 
     @property
     def update(self) -> float:
-        """Seconds of an update: the sum of its parts' medians, each as often as an update has it."""
+        """Seconds of an update in the mean: some of what it takes is done for many updates at once."""
         return self._seconds_of(_OF_UPDATE)
 
     @property
     def beside_the_model(self) -> float:
-        """The fraction of an update that is neither forward nor backward pass, by the parts' medians."""
+        """The fraction of an update that is neither forward pass, loss nor backward pass, in the mean."""
         return 1 - self._seconds_of(_OF_MODEL) / self.update if self.update else 0.0
 
     def _seconds_of(self, parts: Sequence[Part]) -> float:
         updates = max(1, len(self._seconds[Part.OPTIMIZER]) - 1)
-        # A batch that is run in parts has several passes an update.
-        return sum(share.median * round(share.times / updates) for share in self.shares if share.part in parts)
+        return sum(share.total for share in self.shares if share.part in parts) / updates
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain data, in seconds."""

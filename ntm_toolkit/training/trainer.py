@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -22,21 +24,38 @@ from ntm_toolkit.training.profile import Laps, Part, Unmeasured
 from ntm_toolkit.training.team import Team
 
 _WAITING = 64
-"""Updates whose metrics wait to be read back together."""
+"""Updates whose metrics wait to be computed and read back together."""
+_WAITING_NUMBERS = 1 << 18
+"""Numbers that they may hold on to meanwhile."""
+_AHEAD = 16
+"""Updates whose sequences are drawn together."""
+_AHEAD_NUMBERS = 1 << 14
+"""Numbers of inputs that may be drawn ahead."""
+
+# What an update does beside its kernel is a few dozen small calls, and each runs twice as fast right after its like.
 
 
 class Averages:
-    """Means of metrics over the sequences since the last `take`, left on the device and read back now and then."""
+    """Means of metrics over the sequences since the last `take`, computed and read back now and then."""
 
     def __init__(self) -> None:
         self._sums: dict[str, float] = {}
         self._sequences = 0
-        self._waiting: list[tuple[Mapping[str, Tensor], int]] = []
+        self._waiting: list[tuple[Callable[[], Mapping[str, Tensor]], int]] = []
+        self._held = 0
 
-    def add(self, metrics: Mapping[str, Tensor], sequences: int) -> None:
-        """Add metrics per sequence, (batch,), or of the whole batch, (), without gradients."""
+    def add(self, metrics: Callable[[], Mapping[str, Tensor]], sequences: int, holds: int = 0) -> None:
+        """Add metrics.
+
+        Args:
+            metrics: returns, whenever it is called, metrics per sequence, (batch,), or of the whole batch, (), without
+                gradients.
+            sequences: in the batch.
+            holds: how many numbers it keeps in memory until it is called.
+        """
         self._waiting.append((metrics, sequences))
-        if len(self._waiting) >= _WAITING:
+        self._held += holds
+        if len(self._waiting) >= _WAITING or self._held >= _WAITING_NUMBERS:
             self._read_back()
 
     def take(self) -> dict[str, float]:
@@ -55,16 +74,16 @@ class Averages:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` returned."""
         self._sums = {name: float(total) for name, total in state["sums"].items()}
-        self._sequences, self._waiting = state["sequences"], []
+        self._sequences, self._waiting, self._held = state["sequences"], [], 0
 
     def _read_back(self) -> None:
         """Add up what waits, one number after another: sums must not depend on when this is done."""
         waiting: dict[str, list[tuple[Tensor, int]]] = {}
         for metrics, sequences in self._waiting:
             self._sequences += sequences
-            for name, values in metrics.items():
+            for name, values in metrics().items():
                 waiting.setdefault(name, []).append((values, sequences))
-        self._waiting = []
+        self._waiting, self._held = [], 0
         for name, batches in waiting.items():
             read = iter(torch.cat([values.reshape(-1) for values, _ in batches]).tolist())
             total = self._sums.get(name, 0.0)
@@ -121,12 +140,8 @@ class Trainer:
         self.updates = 0
         self.sequences = 0
         self.averages = Averages()
+        self._drawn: deque[tuple[int, Episodes]] = deque()
         model.train()
-
-    @property
-    def batch(self) -> int:
-        """How many sequences the next update takes; the last may take fewer, to meet the budget exactly."""
-        return min(self.spec.training.batch, self.spec.training.sequences - self.sequences)
 
     @property
     def noise(self) -> NoiseKey:
@@ -136,13 +151,30 @@ class Trainer:
     @property
     def task_now(self) -> Task:
         """What the next update's sequences are drawn from: the task, or a phase of the curriculum before it."""
-        return next((task for until, task in self._phases if self.sequences < until), self.task)
+        return self._task_at(self.sequences)
 
-    def episodes(self) -> Episodes:
-        """Return the next update's sequences."""
-        seed = derived_seed(self.spec.training.seed, "data", self.updates)
-        episodes = self.task_now.episodes(torch.Generator().manual_seed(seed), self.batch)
+    def _task_at(self, sequences: int) -> Task:
+        return next((task for until, task in self._phases if sequences < until), self.task)
+
+    def episodes(self, ahead: int = 0) -> Episodes:
+        """Return the sequences of the next update, or of one so many updates after it.
+
+        The last update may have fewer of them, to meet the budget exactly.
+        """
+        training, before = self.spec.training, self.sequences + ahead * self.spec.training.batch
+        stream = torch.Generator().manual_seed(derived_seed(training.seed, "data", self.updates + ahead))
+        episodes = self._task_at(before).episodes(stream, min(training.batch, training.sequences - before))
         return episodes.to(self.device, self.dtype)
+
+    def _next_episodes(self) -> Episodes:
+        """Return what `episodes` does, drawn together with those of some updates after it where they are small."""
+        if not self._drawn or self._drawn[0][0] != self.updates:
+            first, training = self.episodes(), self.spec.training
+            left = -(-(training.sequences - self.sequences) // training.batch)
+            count = min(_AHEAD, left, _AHEAD_NUMBERS // max(1, first.inputs.numel()))
+            others = [(self.updates + ahead, self.episodes(ahead)) for ahead in range(1, count)]
+            self._drawn = deque([(self.updates, first), *others])
+        return self._drawn.popleft()[1]
 
     def update(self) -> bool:
         """Train on the next sequences.
@@ -152,7 +184,7 @@ class Trainer:
             the next update is still the same one.
         """
         lap, task = self._laps.lap, self.task_now
-        episodes = self.episodes()
+        episodes = self._next_episodes()
         lap(Part.DATA)
         self.descent.clear()
         passed = self._pass(task, episodes)
@@ -164,6 +196,7 @@ class Trainer:
             return False
         self.descent.clip(norm)
         lap(Part.CLIPPING)
+        self.descent.follow(self.model)
         self.descent.step(self.sequences, self.rate)
         count = episodes.inputs.shape[1]
         self.updates += 1
@@ -171,8 +204,16 @@ class Trainer:
         if self._average is not None:
             self._average.add(self.sequences)
         lap(Part.OPTIMIZER)
-        measured = passed.metrics(task) if metrics is None else metrics
-        self.averages.add({"loss": loss, "gradient_norm": norm, **measured}, count)
+        outputs_alone = replace(passed, ends=())  # the states still have their graph
+        self.averages.add(
+            lambda: {
+                "loss": loss,
+                "gradient_norm": norm,
+                **(outputs_alone.metrics(task) if metrics is None else metrics),
+            },
+            count,
+            holds=sum(part.inputs.numel() + 2 * part.targets.numel() for part in passed.parts),
+        )
         lap(Part.METRICS)
         return True
 

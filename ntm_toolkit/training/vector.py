@@ -30,22 +30,30 @@ class ParameterVector:
         self.whole = nn.Parameter(parameters[0].new_zeros(sum(self._sizes)))
         self._values = self.split(self.whole.detach())
         self._addresses = [values.data_ptr() for values in self._values]
-        self.whole.grad = torch.zeros_like(self.whole)
-        self._gradients = self.split(self.whole.grad)
+        self._copied = torch.zeros_like(self.whole.detach())
+        self._gradients = self.split(self._copied)
+        self._offsets = [place.storage_offset() * place.element_size() for place in self._gradients]
         self._without: list[int] = []
         self._take_over()
 
     def take_gradients(self) -> Tensor:
-        """Return the parameters' gradients in one vector, zero where a parameter has none; it is `whole.grad`."""
+        """Return the parameters' gradients in one vector, zero where a parameter has none; it is `whole.grad`.
+
+        Gradients that lie in one piece of memory as the vector does, zeros between them included, as those of the fused
+        runtime do, are not copied.
+        """
         if [parameter.data_ptr() for parameter in self.parameters] != self._addresses:
             self._take_over()
         given = [parameter.grad for parameter in self.parameters]
         self._without = [place for place, gradient in enumerate(given) if gradient is None]
-        for place in self._without:
-            given[place] = torch.zeros_like(self._gradients[place])
-        torch._foreach_copy_(self._gradients, given)  # type: ignore[arg-type]
-        assert self.whole.grad is not None
-        return self.whole.grad
+        whole = None if self._without else self._in_one_piece(given)  # type: ignore[arg-type]
+        if whole is None:
+            for place in self._without:
+                given[place] = torch.zeros_like(self._gradients[place])
+            torch._foreach_copy_(self._gradients, given)  # type: ignore[arg-type]
+            whole = self._copied
+        self.whole.grad = whole
+        return whole
 
     @property
     def has_resting(self) -> bool:
@@ -88,6 +96,19 @@ class ParameterVector:
     def is_laid_out(self, value: object) -> bool:
         """Whether something of an optimiser's state has a number for each of the vector's."""
         return isinstance(value, Tensor) and value.shape == self.whole.shape
+
+    def _in_one_piece(self, gradients: Sequence[Tensor]) -> Tensor | None:
+        """Return gradients that lie as in the vector, or None where they do not."""
+        first, dtype = gradients[0], self.whole.dtype
+        begin = first.data_ptr()
+        for gradient, offset in zip(gradients, self._offsets, strict=True):
+            if gradient.data_ptr() - begin != offset or gradient.dtype is not dtype or not gradient.is_contiguous():
+                return None
+        start, size = first.storage_offset(), self.whole.numel()
+        # What lies at these addresses is of this storage if it reaches that far.
+        if first.untyped_storage().nbytes() < (start + size) * first.element_size():
+            return None
+        return first.as_strided((size,), (1,), start)
 
     def _take_over(self) -> None:
         """Make the parameters views of the vector: at first, and when something has given them other memory."""

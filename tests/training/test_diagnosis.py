@@ -14,6 +14,7 @@ from ntm_toolkit.plugins import load
 from ntm_toolkit.spec.experiment import ClipSpec, ExperimentSpec
 from ntm_toolkit.spec.families import StageSpec
 from ntm_toolkit.training import checkpoint
+from ntm_toolkit.training.diagnosis import _Watch
 from ntm_toolkit.training.loop import train
 from ntm_toolkit.training.specs import SGDSpec
 
@@ -118,6 +119,25 @@ def test_a_gradient_alone_is_named_by_parameter(spoil: Any, tiny: Tiny) -> None:
     assert finding["step"] == 3
     assert "all values are finite; the gradient of" in finding["message"]
     assert "field 'doubt' of stage 'spoil'" in finding["message"]
+
+
+def test_a_value_that_no_gradient_comes_back_to_is_passed_over() -> None:
+    """An operation of several results gives none for a result that nobody used: this is no finding, and no error."""
+    watch, value = _Watch(), torch.ones(2, requires_grad=True)
+
+    class NoGradient(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, one: torch.Tensor) -> torch.Tensor:
+            return one.clone()
+
+        @staticmethod
+        def backward(ctx: Any, *gradients: torch.Tensor) -> None:
+            return None
+
+    noted = value * 1.0
+    watch.note(0, "heads.read", noted)
+    torch.autograd.backward(NoGradient.apply(noted).sum())
+    assert watch.backward is None
 
 
 def test_parameters_that_run_away_are_found(tiny: Tiny) -> None:

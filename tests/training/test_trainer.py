@@ -27,7 +27,7 @@ def test_averages_are_means_over_sequences(batches: list[list[float]], cut: int)
             kept, averages = averages.state_dict(), Averages()
             averages.load_state_dict(kept)
         values = torch.tensor(batch, dtype=torch.float64)
-        averages.add({"each": values, "batch": values.mean()}, len(batch))
+        averages.add(lambda values=values: {"each": values, "batch": values.mean()}, len(batch))
     values = [value for batch in batches for value in batch]
     expected = sum(values) / len(values)
     assert averages.take() == {"each": pytest.approx(expected, abs=1e-9), "batch": pytest.approx(expected, abs=1e-9)}
@@ -41,7 +41,7 @@ def test_sums_do_not_depend_on_when_they_are_read_back() -> None:
     for size in (1, 7, 3, 12, 1):
         metrics = {"each": torch.randn(size, generator=generator), "batch": torch.randn((), generator=generator)}
         for averages in (often, once):
-            averages.add(metrics, size)
+            averages.add(lambda metrics=metrics: metrics, size)
         kept, often = often.state_dict(), Averages()
         often.load_state_dict(kept)
     assert often.state_dict() == once.state_dict()

@@ -54,6 +54,51 @@ def test_layouts_other_than_the_plain_one_are_taken() -> None:
     assert torch.equal(vector.take_gradients()[:6], torch.arange(6.0))
 
 
+@given(shapes, st.sampled_from([torch.float32, torch.float64]))
+def test_gradients_that_lie_as_the_vector_are_not_copied(shapes: list[tuple[int, ...]], dtype: torch.dtype) -> None:
+    """In one piece of memory, zeros between them, they are the vector's gradient themselves; apart, they are copied."""
+    parameters = parameters_of(shapes, dtype)
+    vector = ParameterVector(parameters)
+    values = [torch.randn(shape, dtype=dtype) for shape in shapes]
+    block = torch.cat([torch.full((16,), torch.nan, dtype=dtype), vector.join([*values])])[16:]
+    for parameter, gradient in zip(parameters, vector.split(block), strict=True):
+        parameter.grad = gradient
+    taken = vector.take_gradients()
+    if all(value.numel() for value in values):  # what has no numbers has no address
+        assert taken.data_ptr() == block.data_ptr()
+    assert torch.equal(taken, block)
+    assert vector.whole.grad is taken
+    for parameter, gradient in zip(parameters, values, strict=True):
+        parameter.grad = gradient
+    assert torch.equal(vector.take_gradients(), block)
+
+
+def test_gradients_that_only_begin_as_the_vector_are_copied() -> None:
+    """Another order of numbers, another dtype, or memory that ends before the vector would, is no such piece."""
+    of_two: list[list[tuple[int, ...]]] = [[(2, 3), (2, 3)], [(16,), (3,)]]
+    for shapes in of_two:
+        parameters = parameters_of(shapes)
+        vector = ParameterVector(parameters)
+        block = torch.arange(float(vector.whole.numel()))
+        pieces = vector.split(block)
+        # The last ends where its numbers do: what would be the zeros after it is not there.
+        short = torch.arange(float(vector.whole.numel()))[: -(-parameters[0].numel() // 16 * 16) + 3].clone()
+        for gradients in (
+            [pieces[0], pieces[1].clone()],
+            [pieces[0].t().contiguous().t() if pieces[0].dim() == 2 else pieces[0].clone(), pieces[1]],
+            [short[: parameters[0].numel()].view(parameters[0].shape), pieces[1]],
+        ):
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter.grad = gradient
+            taken = vector.take_gradients()
+            for one, other in zip(vector.split(taken), gradients, strict=True):
+                assert torch.equal(one, other)
+            rest = taken.clone()
+            for piece in vector.split(rest):
+                piece.zero_()
+            assert not bool(rest.any())
+
+
 def test_what_has_no_gradient_rests() -> None:
     """Without a gradient, a parameter and its averages stay as they are; in new averages it has zeros."""
     with_gradient, without = parameters_of([(3,), (2,)])

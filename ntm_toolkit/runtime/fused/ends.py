@@ -48,7 +48,9 @@ class EndsSource:
     layout: Ends
 
 
-def ends(step: Programs, layout: Layout, own: Sequence[str], real: str) -> EndsSource:
+def ends(
+    step: Programs, layout: Layout, own: Sequence[str], real: str, gaps: Mapping[int, tuple[int, int]]
+) -> EndsSource:
     """Return the C++ source of what is before and after the loop.
 
     Args:
@@ -56,6 +58,7 @@ def ends(step: Programs, layout: Layout, own: Sequence[str], real: str) -> EndsS
         layout: of the loop.
         own: names of the tensors that the functions are given, in order.
         real: what C++ calls numbers.
+        gaps: by place in `own`, the numbers of a gradient, and how many come before that of the next: they become 0.
     """
     sizes: dict[str, dict[str, int]] = {"packed": {}, "state": {}}
     for role, view in step.prologue.forward.outputs.items() if step.prologue else ():
@@ -73,7 +76,7 @@ def ends(step: Programs, layout: Layout, own: Sequence[str], real: str) -> EndsS
         before.emitter.close()
         lines += before.emitter.lines
         work = (before.work, 0)
-    after, work_after = _after(step, layout, own, real, packed)
+    after, work_after = _after(step, layout, own, real, packed, gaps)
     return EndsSource(
         _PRODUCTS,
         # Together: each function for itself would take as long to compile.
@@ -130,7 +133,14 @@ class _Once:
             copy_out(emitter, *copy)
 
 
-def _after(step: Programs, layout: Layout, own: Sequence[str], real: str, packed: Places) -> tuple[list[str], int]:
+def _after(
+    step: Programs,
+    layout: Layout,
+    own: Sequence[str],
+    real: str,
+    packed: Places,
+    gaps: Mapping[int, tuple[int, int]],
+) -> tuple[list[str], int]:
     """Return the function that completes gradients, and how much workspace it needs."""
     moving = {path: size for path, (_, size) in layout.moving.items()}
     back = step.prologue.backward if step.prologue else Program((), {}, {}, {})
@@ -149,6 +159,8 @@ def _after(step: Programs, layout: Layout, own: Sequence[str], real: str, packed
     for path, (offset, size) in packed.items():
         if f"packed.{path}" not in made:
             emitter.line(f"std::memset(packed + {offset}, 0, sizeof(R) * {size});")
+    for number, (count, gap) in gaps.items():
+        emitter.line(f"std::fill_n(gradients[{number}] + {count}, {gap}, R(0));")
     emitter.line("R* const first = work;")
     emitter.line(f"work += {top};")
     for name, place in layout.sums.items():

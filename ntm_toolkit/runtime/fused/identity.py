@@ -35,13 +35,18 @@ def identity(machine: Machine, *more: object) -> str | None:
 
     The values of parameters and buffers do not count, their names, shapes and dtypes do.
     """
+    return identity_of(more, machine)
+
+
+def identity_of(*values: object) -> str | None:
+    """Return a digest of functions, objects and plain values, or None where there can be none."""
     walk = _Walk()
     try:
         walk.add(
             (sys.version, torch.__version__, torch.get_default_dtype(), torch.are_deterministic_algorithms_enabled())
         )
-        walk.add(more)
-        walk.add(machine)
+        for value in values:
+            walk.add(value)
         for package in sorted(walk.packages):
             walk.token(package, _files_of(sys.modules[package]))
     except (_UnknownError, RecursionError, KeyError):

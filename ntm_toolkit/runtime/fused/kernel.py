@@ -181,7 +181,7 @@ class Kernel:
         self.read_back = tuple(number for number, one in enumerate(signature.own) if one.read_back)
         self.slots = tuple(one.place for one in signature.own)
         self.extents: dict[Any, Any] = {}
-        self.gradients = _side_by_side(signature.own, 64 // dtype.itemsize)
+        self.gradients = _side_by_side(signature.own, _unit(dtype))
 
     def bytes_for_each_step(self, batch: int) -> int:
         """Return the memory that a step of a batch needs until its backward pass, the gradients' rows included."""
@@ -193,7 +193,7 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Gradients:
-    """Gradients that lie in one piece of memory.
+    """Gradients that lie in one piece of memory, with zeros between them.
 
     Attributes:
         places: of each its shape, its strides, and where it begins, in numbers; None where there is none.
@@ -202,6 +202,11 @@ class Gradients:
 
     places: Sequence[tuple[tuple[int, ...], tuple[int, ...], int] | None]
     total: int
+
+
+def _unit(dtype: torch.dtype) -> int:
+    """Return how many numbers fill 64 bytes: gradients begin at multiples of it."""
+    return 64 // dtype.itemsize
 
 
 def _side_by_side(own: Sequence[Own], unit: int) -> Gradients:
@@ -228,7 +233,10 @@ def compiled(step: Programs, lanes: int, dtype: torch.dtype, *, optimise: bool =
     """
     told = signature(step)
     made = source(step, lanes, REALS[dtype])
-    around = ends(step, made.layout, [one.name for one in told.own], REALS[dtype])
+    unit = _unit(dtype)
+    sizes = {place: prod(one.shape) for place, one in enumerate(told.own) if one.has_gradient}
+    gaps = {place: (size, -size % unit) for place, size in sizes.items() if size % unit}
+    around = ends(step, made.layout, [one.name for one in told.own], REALS[dtype], gaps)
     text = made.head + around.head + made.text + around.text
     key = library_key(text, optimise=optimise)
     return Kernel(told, made.layout, around.layout, lanes, dtype, key, library(text, optimise=optimise))

@@ -16,10 +16,12 @@ from ntm_toolkit.model.sequence import EagerLoop
 from ntm_toolkit.parts import State
 from ntm_toolkit.runtime.compiled import compiler_problem
 from ntm_toolkit.runtime.fused import sequence
+from ntm_toolkit.runtime.fused.blocks import BLOCKS
 from ntm_toolkit.runtime.fused.execution import Done, Given
 from ntm_toolkit.runtime.fused.kernel import Kernel
 from ntm_toolkit.runtime.fused.loop import FusedLoop
 from ntm_toolkit.spec.errors import ToolkitError
+from ntm_toolkit.training.vector import ParameterVector
 from tests.examples import drawn, small_machine
 from tests.runtime.fused.machines import assert_agree, compare, results
 
@@ -326,3 +328,23 @@ def test_how_long_segments_are() -> None:
     assert sequence.segment_for(kernel, 1000, 16, 1000 * need - 1) == 32
     assert sequence.segment_for(kernel, 10_000, 16, 0) == 100
     assert sequence.segment_for(kernel, 10, 16, 0) == 10
+
+
+def test_gradients_lie_in_one_piece_as_a_vector_of_the_parameters_does() -> None:
+    """So a training need not copy them; between them there are zeros, whatever was in that memory before."""
+    machine, loop, _ = fused()
+    vector = ParameterVector(list(machine.parameters()))
+    machine.runner = loop
+    for batch in (1, 3):
+        # Memory that is used again, and held what is no number.
+        for size in {1 << exponent for exponent in range(8, 22)}:
+            BLOCKS.bytes(size).fill_(255)
+        machine.zero_grad()
+        outputs, _ = machine(drawn(5, batch, 3))
+        torch.autograd.backward(outputs.sum())
+        taken = vector.take_gradients()
+        assert taken.data_ptr() == next(machine.parameters()).grad.data_ptr()  # type: ignore[union-attr]
+        rest = taken.clone()
+        for piece in vector.split(rest):
+            piece.zero_()
+        assert not bool(rest.any())
