@@ -255,6 +255,9 @@ def main(arguments: Sequence[str]) -> int:
             FIGURES.mkdir(parents=True, exist_ok=True)
             for file, text in figures().items():
                 (FIGURES / file).write_text(text)
+        case ["run" | "check", study, *_]:
+            print(f"there is no study '{study}'; there are: {', '.join(STUDIES)}", file=sys.stderr)
+            return 2
         case _:
             print(__doc__, file=sys.stderr)
             return 2
