@@ -41,11 +41,19 @@ Summary = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Study:
-    """One task: the specs that are trained on it, with how many seeds, and the metric that its table shows."""
+    """One task.
+
+    Attributes:
+        specs: what is trained on it, with how many seeds.
+        metric: what its table shows.
+        first_seed: the seeds are this one and those after it.
+        learning: what its curves show, in training.
+    """
 
     specs: Mapping[str, int]
     metric: str
     first_seed: int = 100
+    learning: str = "bits_per_sequence"
 
     def seeds(self, spec: str) -> range:
         """Return the seeds of a spec."""
@@ -103,14 +111,14 @@ def check(study: str, seeds: Sequence[int]) -> list[str]:
 def _trained(study: str, seeds: Sequence[int], folder: Path) -> Iterator[dict[str, Any]]:
     plan = [(spec, seed) for spec in STUDIES[study].specs for seed in seeds or STUDIES[study].seeds(spec)]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        waiting = [pool.submit(_train, spec, seed, folder) for spec, seed in plan]
+        waiting = [pool.submit(_train, spec, seed, folder, STUDIES[study].learning) for spec, seed in plan]
         for done in as_completed(waiting):
             summary = done.result()
             print(summary["spec"], summary["seed"], summary["stopped_because"], summary["sequences"], flush=True)
             yield summary
 
 
-def _train(spec: str, seed: int, parent: Path) -> dict[str, Any]:
+def _train(spec: str, seed: int, parent: Path, learning: str) -> dict[str, Any]:
     folder = parent / f"{Path(spec).name}-{seed}"
     changes = [f"training.seed={seed}", "threads=1"]
     command = [sys.executable, "-m", "ntm_toolkit", "train", str(ROOT / "specs" / f"{spec}.yaml"), "--run", str(folder)]
@@ -130,7 +138,7 @@ def _train(spec: str, seed: int, parent: Path) -> dict[str, Any]:
         "sequences": outcome["sequences"],
         "seconds": round(outcome["seconds"]),
         "environment": {key: environment[key] for key in ("toolkit", "torch", "instruction_set", "runtime", "threads")},
-        "curve": _curve(folder / "metrics.jsonl"),
+        "curve": _curve(folder / "metrics.jsonl", learning),
         "evaluation": [
             {"axes": row["axes"], "sequences": row["sequences"], "mean": _short(row["mean"])}
             for row in outcome["evaluation"]
@@ -138,13 +146,13 @@ def _train(spec: str, seed: int, parent: Path) -> dict[str, Any]:
     }
 
 
-def _curve(path: Path) -> list[list[float]]:
-    """Return bits per sequence in training at forty points, or at as many as were logged."""
+def _curve(path: Path, metric: str) -> list[list[float]]:
+    """Return a metric in training at forty points, or at as many as were logged."""
     rows = [row for row in map(json.loads, path.read_text().splitlines()) if row["kind"] == "train"]
     size = max(1, len(rows) // 40)
     groups = [rows[start : start + size] for start in range(0, len(rows), size)]
     return [
-        [group[-1]["sequences"], round(statistics.fmean(row["metrics"]["bits_per_sequence"] for row in group), 3)]
+        [group[-1]["sequences"], round(statistics.fmean(row["metrics"][metric] for row in group), 3)]
         for group in groups
     ]
 
@@ -211,7 +219,8 @@ def _called(axes: Mapping[str, int]) -> str:
 
 
 def _figures(study: str) -> str:
-    return f"![Bits per sequence of each seed as training goes on](images/seeds/{study}.svg)\n"
+    shown = STUDIES[study].learning.replace("_", " ").capitalize()
+    return f"![{shown} of each seed as training goes on](images/seeds/{study}.svg)\n"
 
 
 def figures() -> dict[str, str]:
@@ -233,7 +242,8 @@ def _drawn(study: str) -> str:
                 learning.plot(*zip(*one["curve"], strict=True), label=label, **style)
                 names = [_called(row["axes"]).replace(", ", "\n") for row in one["evaluation"]]
                 sizes.plot(names, [row["mean"][metric] for row in one["evaluation"]], marker="o", markersize=3, **style)
-        learning.set(xlabel="sequences", ylabel="bits per sequence in training", ylim=(0, None))
+        shown = STUDIES[study].learning.replace("_", " ")
+        learning.set(xlabel="sequences", ylabel=f"{shown} in training", ylim=(0, None))
         sizes.set(ylabel=f"{metric}, held out", ylim=(0, None))
         if len(groups) > 1:
             learning.legend(frameon=False)

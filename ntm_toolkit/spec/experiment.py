@@ -23,6 +23,11 @@ class ClipSpec(StrictModel):
     norm: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="All gradients together are scaled down to this Euclidean norm."
     )
+    pass_over: Annotated[int, Field(ge=0, le=1 << 30)] = Field(
+        default=0,
+        description="How many updates in a row may be passed over because a gradient is not finite though all values "
+        "are; the next one ends training, as the first does with 0.",
+    )
 
 
 class StopRule(StrictModel):

@@ -106,6 +106,7 @@ class Trainer:
 
     Attributes:
         rate: what the schedule's learning rate is multiplied by.
+        passed_over: how many updates in a row, up to now, were passed over for a gradient that was not finite.
 
     Raises:
         ToolkitError: the model has nothing to train, or the optimiser no learning rate for `training.plateau`.
@@ -139,6 +140,7 @@ class Trainer:
         self.rate = 1.0
         self.updates = 0
         self.sequences = 0
+        self.passed_over = 0
         self.averages = Averages()
         self._drawn: deque[tuple[int, Episodes]] = deque()
         model.train()
@@ -179,6 +181,8 @@ class Trainer:
     def update(self) -> bool:
         """Train on the next sequences.
 
+        A gradient that is not finite is passed over where the spec allows it: then parameters stay as they are.
+
         Returns:
             False where the loss, a gradient or the model's state was not finite: then nothing has been changed, and
             the next update is still the same one.
@@ -189,28 +193,33 @@ class Trainer:
         self.descent.clear()
         passed = self._pass(task, episodes)
         norm = self.descent.norm()
-        finite, loss, metrics = all_finite((passed.loss, norm, *passed.ends)), passed.loss, None
-        if self._team.size > 1:
-            finite, loss, metrics = self._together(passed.metrics(task), passed.loss, finite, episodes.inputs.shape[1])
+        count, loss, metrics = episodes.inputs.shape[1], passed.loss, None
+        finite, values_are = all_finite((loss, norm, *passed.ends)), True
         if not finite:
+            values_are = all_finite((loss, *passed.ends))
+        if self._team.size > 1:
+            finite, values_are, loss, metrics = self._together(passed.metrics(task), loss, finite, values_are, count)
+        may_pass = self.spec.training.clip.pass_over
+        if not finite and not (values_are and self.passed_over < may_pass):
             return False
-        self.descent.clip(norm)
+        self.passed_over = 0 if finite else self.passed_over + 1
+        if finite:
+            self.descent.clip(norm)
         lap(Part.CLIPPING)
         self.descent.follow(self.model)
-        self.descent.step(self.sequences, self.rate)
-        count = episodes.inputs.shape[1]
+        if finite:
+            self.descent.step(self.sequences, self.rate)
         self.updates += 1
         self.sequences += count
         if self._average is not None:
             self._average.add(self.sequences)
         lap(Part.OPTIMIZER)
         outputs_alone = replace(passed, ends=())  # the states still have their graph
+        told = {"gradient_norm": norm if finite else torch.zeros_like(norm)}
+        if may_pass:
+            told["passed_over"] = torch.full_like(norm, not finite)
         self.averages.add(
-            lambda: {
-                "loss": loss,
-                "gradient_norm": norm,
-                **(outputs_alone.metrics(task) if metrics is None else metrics),
-            },
+            lambda: {"loss": loss, **told, **(outputs_alone.metrics(task) if metrics is None else metrics)},
             count,
             holds=sum(part.inputs.numel() + 2 * part.targets.numel() for part in passed.parts),
         )
@@ -232,18 +241,18 @@ class Trainer:
         )
 
     def _together(
-        self, metrics: Mapping[str, Tensor], loss: Tensor, finite: bool, count: int
-    ) -> tuple[bool, Tensor, Mapping[str, Tensor]]:
-        """Return whether all is finite in all processes, and the loss and the metrics of the whole batch."""
+        self, metrics: Mapping[str, Tensor], loss: Tensor, finite: bool, values_are: bool, count: int
+    ) -> tuple[bool, bool, Tensor, Mapping[str, Tensor]]:
+        """Return whether all is finite in all processes, whether all values are, and loss and metrics of the batch."""
         first, end = self._team.share(count)
-        numbers = torch.zeros(2 + len(metrics) * count, dtype=torch.float64, device=self.device)
-        numbers[0], numbers[1] = not finite, loss
-        of_all = numbers[2:].view(len(metrics), count)
+        numbers = torch.zeros(3 + len(metrics) * count, dtype=torch.float64, device=self.device)
+        numbers[0], numbers[1], numbers[2] = not finite, not values_are, loss
+        of_all = numbers[3:].view(len(metrics), count)
         if first < end:
             # Each number is added to zeros, so that it stays as it is.
             of_all[:, first:end] = torch.stack(list(metrics.values()))
         self._team.add_up([numbers])
-        return not bool(numbers[0]), numbers[1], dict(zip(metrics, of_all, strict=True))
+        return not bool(numbers[0]), not bool(numbers[1]), numbers[2], dict(zip(metrics, of_all, strict=True))
 
     @contextmanager
     def evaluated(self) -> Iterator[None]:
@@ -264,6 +273,7 @@ class Trainer:
             "updates": self.updates,
             "sequences": self.sequences,
             "optimizer": self.descent.state_dict(),
+            "passed_over": self.passed_over,
             "averages": self.averages.state_dict(),
             "random": of_all[0],
             **({} if self._average is None else {"weight_average": self._average.state_dict()}),
@@ -284,6 +294,7 @@ class Trainer:
         except (RuntimeError, ValueError, KeyError) as error:
             raise ToolkitError(f"the checkpoint is of another model or optimiser: {error}") from error
         self.updates, self.sequences = state["updates"], state["sequences"]
+        self.passed_over = state.get("passed_over", 0)
         self.averages.load_state_dict(state["averages"])
         of_all = [state["random"], *state.get("random_of_others", [])]
         random = of_all[min(self._team.rank, len(of_all) - 1)]

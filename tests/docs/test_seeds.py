@@ -82,7 +82,7 @@ def test_a_curve_is_kept_as_it_is(seeds: dict[str, Any], tmp_path: Path) -> None
     rows = [{"kind": "train", "sequences": 100 * at, "metrics": {"bits_per_sequence": 1.0 / at}} for at in range(1, 90)]
     path = tmp_path / "metrics.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    curve = seeds["_curve"](path)
+    curve = seeds["_curve"](path, "bits_per_sequence")
     assert json.loads(json.dumps(curve)) == curve
     assert 40 <= len(curve) <= 45
 

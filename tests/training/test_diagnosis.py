@@ -121,6 +121,43 @@ def test_a_gradient_alone_is_named_by_parameter(spoil: Any, tiny: Tiny) -> None:
     assert "field 'doubt' of stage 'spoil'" in finding["message"]
 
 
+def test_a_gradient_that_is_not_finite_may_be_passed_over(
+    spoil: Any, tiny: Tiny, tmp_path: Path, result: Callable[[Path], dict[str, bytes]]
+) -> None:
+    """Updates whose gradient alone is not finite change nothing and count; a run that was stopped goes on alike."""
+    registry, stage = spoil
+    spec = tiny(stage(step=8, what="gradient"), batch=1, clip=ClipSpec(norm=1.0, pass_over=5), log_every=1)
+    outcome = train(spec, tmp_path / "run", registry=registry)
+    assert (outcome.stopped_because, outcome.sequences) == ("budget", 40)
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    passed = [line["metrics"] for line in lines if line["kind"] == "train"]
+    assert {metrics["passed_over"] for metrics in passed} == {0.0, 1.0}
+    assert all((metrics["gradient_norm"] == 0) == bool(metrics["passed_over"]) for metrics in passed)
+    first = next(place for place, metrics in enumerate(passed) if metrics["passed_over"])
+    weights = []
+    for sequences in (first, first + 1):
+        cut = spec.model_copy(update={"training": spec.training.model_copy(update={"sequences": sequences})})
+        train(cut, tmp_path / "again", registry=registry, resume=True)
+        found, _ = checkpoint.newest(tmp_path / "again" / "checkpoints")
+        assert found is not None
+        weights.append(found.weights)
+    assert all(torch.equal(weights[0][name], value) for name, value in weights[1].items())
+    train(spec, tmp_path / "again", registry=registry, resume=True)
+    assert result(tmp_path / "again") == result(tmp_path / "run")
+
+
+def test_no_more_than_so_many_are_passed_over_in_a_row(spoil: Any, tiny: Tiny) -> None:
+    """Where no gradient is finite, or a value is not, training ends."""
+    _, stage = spoil
+    clip = ClipSpec(norm=1.0, pass_over=3)
+    outcome = train(tiny(stage(what="gradient"), clip=clip))
+    assert (outcome.stopped_because, outcome.sequences) == ("non-finite", 3 * 2)
+    assert outcome.finding is not None
+    assert outcome.finding["where"] == "gradient"
+    outcome = train(tiny(stage(), clip=clip))
+    assert (outcome.stopped_because, outcome.sequences) == ("non-finite", 0)
+
+
 def test_a_value_that_no_gradient_comes_back_to_is_passed_over() -> None:
     """An operation of several results gives none for a result that nobody used: this is no finding, and no error."""
     watch, value = _Watch(), torch.ones(2, requires_grad=True)
