@@ -56,7 +56,7 @@ class JaxContestant(Contestant):
             batch = {
                 "inputs": episodes.inputs,
                 "targets": episodes.targets,
-                "mask": episodes.mask.to(model_dtype(model)),
+                "scored": spec.task.build().scored(episodes).to(model_dtype(model)),
             }
             self._compute = machine.value_and_gradients(
                 self._arrays(dict(model.named_buffers())), *self._arrays(batch).values()

@@ -38,7 +38,7 @@ class _Block:
         return raw[:, self.start : self.start + self.heads * self.size].reshape(-1, self.heads, self.size)
 
 
-def loss(weights: Weights, fixed: Weights, inputs: Array, targets: Array, mask: Array) -> Array:
+def loss(weights: Weights, fixed: Weights, inputs: Array, targets: Array, scored: Array) -> Array:
     """Return the mean cross-entropy over scored bits, in nats.
 
     Args:
@@ -46,11 +46,11 @@ def loss(weights: Weights, fixed: Weights, inputs: Array, targets: Array, mask: 
         fixed: where memory and weightings start, by path, as far as no parameter says so.
         inputs: (time, batch, inputs).
         targets: bits (time, batch, outputs).
-        mask: (time, batch), 1 where the bits are scored.
+        scored: (time, batch, outputs) or (time, batch, 1), 1 where bits are scored.
     """
     logits = outputs(weights, fixed, inputs)
     nats = jax.nn.softplus(logits) - logits * targets
-    return (nats * mask[..., None]).sum() / (mask.sum() * logits.shape[-1])
+    return (nats * scored).sum() / (scored.sum() * (logits.shape[-1] / scored.shape[-1]))
 
 
 def outputs(weights: Weights, fixed: Weights, inputs: Array) -> Array:
@@ -79,10 +79,10 @@ def outputs(weights: Weights, fixed: Weights, inputs: Array) -> Array:
     return from_hidden + reads @ every["output.weights.reads.read.weight"].T + every["output.bias"]
 
 
-def value_and_gradients(fixed: Weights, inputs: Array, targets: Array, mask: Array) -> Callable[[Weights], Any]:
+def value_and_gradients(fixed: Weights, inputs: Array, targets: Array, scored: Array) -> Callable[[Weights], Any]:
     """Return what maps parameters to (loss, gradients by path), compiled at its first call."""
     compiled = jax.jit(jax.value_and_grad(loss))
-    return lambda weights: compiled(weights, fixed, inputs, targets, mask)
+    return lambda weights: compiled(weights, fixed, inputs, targets, scored)
 
 
 def _interface(weights: Weights) -> tuple[Array, Array, dict[str, _Block]]:

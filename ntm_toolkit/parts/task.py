@@ -88,14 +88,21 @@ class Task:
         """Return the scalar that training minimises, of outputs (time, batch, outputs)."""
         raise NotImplementedError
 
+    def scored(self, episodes: Episodes) -> Tensor:
+        """Return which outputs are scored, bool, (time, batch, outputs) or, where a step's are alike, (time, batch, 1).
+
+        All of a scored step are, unless a task says otherwise; none is elsewhere.
+        """
+        return episodes.mask[..., None]
+
     def weight(self, episodes: Episodes) -> Tensor:
         """Return how much the loss of these episodes counts beside that of others, a scalar of at least 0.
 
-        The loss of two batches as one is the mean of theirs, so weighted: this is how many steps are scored, since a
-        loss is a mean over scored steps. A task whose loss is a mean over something else says so here; training then
-        comes to the same gradient however a batch is divided.
+        The loss of two batches as one is the mean of theirs, so weighted: this is how much is scored, since a loss is a
+        mean over what is scored. A task whose loss is a mean over something else says so here; training then comes to
+        the same gradient however a batch is divided.
         """
-        return episodes.mask.sum()
+        return self.scored(episodes).sum()
 
     def metrics(self, outputs: Tensor, episodes: Episodes) -> Mapping[str, Tensor]:
         """Return each metric per episode, (batch,)."""

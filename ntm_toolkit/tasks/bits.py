@@ -22,15 +22,17 @@ class BitTask(Task):
 
     def loss(self, outputs: Tensor, episodes: Episodes) -> Tensor:
         """Return the mean cross-entropy over scored bits, in nats."""
-        scored = _scored(outputs, episodes)
+        scored = self.scored(episodes).to(outputs.dtype)
         nats = functional.binary_cross_entropy_with_logits(outputs, episodes.targets, scored, reduction="sum")
-        return nats / (scored.sum() * outputs.shape[-1])
+        return nats / (scored.sum() * (outputs.shape[-1] / scored.shape[-1]))
 
     def metrics(self, outputs: Tensor, episodes: Episodes) -> Mapping[str, Tensor]:
         """Return bits_per_sequence, bit_errors and exact, each (batch,)."""
-        scored = _scored(outputs, episodes)
-        nats = functional.binary_cross_entropy_with_logits(outputs, episodes.targets, scored, reduction="none")
-        wrong = ((outputs > 0) != (episodes.targets > 0.5)) & episodes.mask[..., None]
+        scored = self.scored(episodes)
+        nats = functional.binary_cross_entropy_with_logits(
+            outputs, episodes.targets, scored.to(outputs.dtype), reduction="none"
+        )
+        wrong = ((outputs > 0) != (episodes.targets > 0.5)) & scored
         errors = wrong.sum(dim=(0, 2), dtype=outputs.dtype)
         return {
             "bits_per_sequence": nats.sum(dim=(0, 2)) / math.log(2),
@@ -40,10 +42,5 @@ class BitTask(Task):
 
     def chance(self, episodes: Episodes) -> Mapping[str, Tensor]:
         """Return what a guesser that gives every bit probability 1/2 reaches, (batch,)."""
-        bits = (episodes.mask.sum(dim=0) * episodes.targets.shape[-1]).to(episodes.targets.dtype)
+        bits = self.scored(episodes).expand_as(episodes.targets).sum(dim=(0, 2)).to(episodes.targets.dtype)
         return {"bits_per_sequence": bits, "bit_errors": bits / 2, "exact": torch.pow(2.0, -bits)}
-
-
-def _scored(outputs: Tensor, episodes: Episodes) -> Tensor:
-    """Return 1 at scored steps and 0 elsewhere, (time, batch, 1)."""
-    return episodes.mask[..., None].to(outputs.dtype)

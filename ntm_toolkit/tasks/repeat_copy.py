@@ -50,6 +50,15 @@ class RepeatCopy(BitTask):
         _fill(spec, sizes, bits.numpy(), seen.numpy(), wanted.numpy(), mask.numpy())
         return Episodes(seen, wanted, mask, torch.tensor(ends) if min(ends) < total else None)
 
+    def scored(self, episodes: Episodes) -> Tensor:
+        """Return which outputs are scored, (time, batch, outputs) where the end marker's step differs from others."""
+        spec = self.spec
+        if spec.score_vectors_at_end or not spec.end_marker:
+            return super().scored(episodes)
+        scored = episodes.mask[..., None].repeat(1, 1, spec.bits + 1)
+        scored[..., : spec.bits] &= episodes.targets[..., spec.bits :] < 0.5
+        return scored
+
     def metrics(self, outputs: Tensor, episodes: Episodes) -> Mapping[str, Tensor]:
         """Return bits_per_sequence, bit_errors, exact, payload_errors and marker_errors, each (batch,)."""
         metrics = super().metrics(outputs, episodes)

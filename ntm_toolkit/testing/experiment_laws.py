@@ -102,9 +102,12 @@ def scores_are_sound(part: Part[TaskSpec]) -> None:
     (gradient,) = torch.autograd.grad(loss, outputs)
     if not bool(torch.isfinite(gradient).all()):
         raise BrokenLaw("the gradient of the loss is not finite")
-    elsewhere = torch.where(episodes.mask[..., None], outputs, outputs + 3).detach()
+    scored = task.scored(episodes)
+    if bool((scored & ~episodes.mask[..., None]).any()):
+        raise BrokenLaw("scored() says that outputs count at steps of which the mask says that nothing does")
+    elsewhere = torch.where(scored, outputs, outputs + 3).detach()
     if not alike(loss, task.loss(elsewhere, episodes), tolerance=1e-5):
-        raise BrokenLaw("the loss depends on outputs at steps that the mask says are not scored")
+        raise BrokenLaw("the loss depends on outputs that the mask, or scored(), says are not scored")
     metrics = task.metrics(outputs.detach(), episodes)
     declared = part.spec.metrics()
     if declared is not None and set(declared) != set(metrics):

@@ -23,6 +23,7 @@ specs = st.builds(
     repeats_as=st.sampled_from(["normalized", "raw"]),
     start_flag=st.booleans(),
     end_marker=st.booleans(),
+    score_vectors_at_end=st.booleans(),
 )
 batches = st.integers(1, 5)
 seeds = st.integers(0, 2**32)
@@ -220,7 +221,7 @@ def test_where_the_wrong_bits_are(spec: RepeatCopySpec, batch: int, seed: int) -
                 wrong = (output > 0) != (target == 1)
                 if step < first + length * repeats and channel < spec.bits:
                     payload += wrong
-                else:
+                elif channel == spec.bits or spec.score_vectors_at_end:
                     marker += wrong
         assert metrics["payload_errors"][which].item() == payload
         assert metrics["bit_errors"][which].item() == payload + marker
@@ -228,7 +229,8 @@ def test_where_the_wrong_bits_are(spec: RepeatCopySpec, batch: int, seed: int) -
         assert chance["payload_errors"][which].item() == length * repeats * spec.bits / 2
         if spec.end_marker:
             assert metrics["marker_errors"][which].item() == marker
-            assert chance["marker_errors"][which].item() == (length * repeats + spec.bits + 1) / 2
+            at_the_end = spec.bits * spec.score_vectors_at_end + 1
+            assert chance["marker_errors"][which].item() == (length * repeats + at_the_end) / 2
 
 
 def test_a_marker_that_comes_too_early() -> None:
@@ -238,6 +240,24 @@ def test_a_marker_that_comes_too_early() -> None:
     outputs[-3, 0, 3] = 10
     metrics = RepeatCopy(RepeatCopySpec(bits=3)).metrics(outputs, episodes)
     assert [metrics[name].item() for name in ("payload_errors", "marker_errors", "exact")] == [0, 1, 0]
+
+
+def test_at_the_marker_the_vectors_may_be_left_alone() -> None:
+    """Then neither loss nor metrics depend on what is output there beside the marker; all else is scored as before."""
+    spec = RepeatCopySpec(bits=3, score_vectors_at_end=False)
+    task, episodes = RepeatCopy(spec), drawn(spec, 4, seed=2)
+    outputs = torch.randn(episodes.targets.shape, generator=stream(3))
+    at_the_end = episodes.targets[..., 3] == 1
+    other = outputs.clone()
+    other[..., :3] += 100 * at_the_end[..., None]
+    assert torch.equal(task.loss(outputs, episodes), task.loss(other, episodes))
+    for name, values in task.metrics(outputs, episodes).items():
+        assert torch.equal(values, task.metrics(other, episodes)[name])
+    scored = task.scored(episodes)
+    assert scored.sum() == 4 * episodes.mask.sum() - 3 * at_the_end.sum()
+    assert task.weight(episodes) == scored.sum()
+    whole = RepeatCopy(RepeatCopySpec(bits=3)).metrics(outputs, episodes)["bits_per_sequence"]
+    assert bool((task.metrics(outputs, episodes)["bits_per_sequence"] < whole).all())
 
 
 def test_what_an_episode_looks_like() -> None:

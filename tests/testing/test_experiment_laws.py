@@ -19,7 +19,7 @@ BROKEN: list[tuple[PartSpec, str, str]] = [
     (FaultyTaskSpec(fault="axes"), "axes", "no_such_axis=1) is accepted"),
     (FaultyTaskSpec(fault="longest at an axis"), "axes", "and longest() says 5"),
     (FaultyTaskSpec(fault="held-out"), "held-out", "inputs has the shape"),
-    (FaultyTaskSpec(fault="scores"), "scores", "the loss depends on outputs at steps that the mask says"),
+    (FaultyTaskSpec(fault="scores"), "scores", "the loss depends on outputs that the mask, or scored"),
     (FaultyTaskSpec(fault="parts"), "parts", "adds up to"),
     (FaultyTaskSpec(fault="metrics"), "scores", "it is one finite number for each of 3 episodes"),
     (FaultyTaskSpec(fault="names"), "scores", "metrics() of the spec says bit_errors; the task has bits_per_sequence"),

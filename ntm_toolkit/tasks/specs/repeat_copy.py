@@ -38,6 +38,12 @@ class RepeatCopySpec(TaskSpec):
         default=True, description="Whether the output ends with a marker on a channel of its own."
     )
 
+    score_vectors_at_end: bool = PydanticField(
+        default=True,
+        description="Whether the step of the end marker scores the bits of a vector, too, which are 0 there; otherwise "
+        "it scores the marker alone, and a marker that comes too early costs no vector.",
+    )
+
     def sizes(self) -> tuple[int, int]:
         """Bits, the delimiter, the number of repeats and the start flag; bits and the end marker."""
         return self.bits + 2 + self.start_flag, self.bits + self.end_marker

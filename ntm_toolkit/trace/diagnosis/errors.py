@@ -91,7 +91,8 @@ def outcomes(task: Task, outputs: Tensor, episodes: Episodes) -> Outcomes:
     time, batch = mask.shape
     # Put so that what is no number is wrong.
     right = (predicted - episodes.targets).abs() <= 0.5
-    wrong = (~right).double().mean(-1)
+    scored = task.scored(episodes).cpu().expand_as(right)
+    wrong = (~right & scored).double().sum(-1) / scored.double().sum(-1).clamp_min(1)
     index = mask.long().cumsum(0) - 1
     steps = max(int(mask.sum(0).max()), 1)
     # What is not scored goes to a row of its own, which is then cut off.
