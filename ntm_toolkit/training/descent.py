@@ -77,6 +77,10 @@ class Descent:
         with _one_thread(self._small):
             return _norm(self._gradients)
 
+    def exact_norm(self) -> Tensor:
+        """Return the same norm in double precision: in single, squares of numbers above 1e19 are infinite."""
+        return _norm([gradient.double() for gradient in self._gradients])
+
     def _agree_on_which_rest(self) -> None:
         """Give a parameter that has a gradient in another process, and none here, one of zeros."""
         if self._team.size == 1:

@@ -196,7 +196,8 @@ class Trainer:
         count, loss, metrics = episodes.inputs.shape[1], passed.loss, None
         finite, values_are = all_finite((loss, norm, *passed.ends)), True
         if not finite:
-            values_are = all_finite((loss, *passed.ends))
+            norm, values_are = self.descent.exact_norm(), all_finite((loss, *passed.ends))
+            finite = values_are and all_finite((norm,))
         if self._team.size > 1:
             finite, values_are, loss, metrics = self._together(passed.metrics(task), loss, finite, values_are, count)
         may_pass = self.spec.training.clip.pass_over
@@ -217,7 +218,7 @@ class Trainer:
         outputs_alone = replace(passed, ends=())  # the states still have their graph
         told = {"gradient_norm": norm if finite else torch.zeros_like(norm)}
         if may_pass:
-            told["passed_over"] = torch.full_like(norm, not finite)
+            told["passed_over"] = torch.full_like(norm, float(not finite))
         self.averages.add(
             lambda: {"loss": loss, **told, **(outputs_alone.metrics(task) if metrics is None else metrics)},
             count,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from ntm_toolkit.building import build
 from ntm_toolkit.plugins import load
 from ntm_toolkit.spec.experiment import ClipSpec, ExperimentSpec
 from ntm_toolkit.spec.families import StageSpec
@@ -17,6 +18,7 @@ from ntm_toolkit.training import checkpoint
 from ntm_toolkit.training.diagnosis import _Watch
 from ntm_toolkit.training.loop import train
 from ntm_toolkit.training.specs import SGDSpec
+from ntm_toolkit.training.trainer import Trainer
 
 Tiny = Callable[..., ExperimentSpec]
 
@@ -32,7 +34,7 @@ from ntm_toolkit.spec.families import StageSpec
 class SpoilSpec(StageSpec):
     """Leaves the weighting as it is, but for what goes wrong at one step."""
     kind: Literal["spoil"] = "spoil"
-    what: Literal["weighting", "gradient"] = "weighting"
+    what: Literal["weighting", "gradient", "large gradient"] = "weighting"
     step: int = 3
 
     def interface(self, dims):
@@ -51,6 +53,8 @@ class Spoil(Stage):
         now = (view.time == self.spec.step).view(-1, 1, 1)
         if self.spec.what == "weighting":
             return torch.where(now, torch.inf, weighting)
+        if self.spec.what == "large gradient":
+            return weighting + torch.where(now, 1e25, 0.0) * (fields["doubt"] - fields["doubt"].detach())
         # The root of 0 has an infinite slope: 0 now, and no number going backwards.
         return weighting + torch.where(now, 0 * fields["doubt"], 1.0).abs().sqrt() - (~now).to(weighting.dtype)
 
@@ -144,6 +148,19 @@ def test_a_gradient_that_is_not_finite_may_be_passed_over(
     assert all(torch.equal(weights[0][name], value) for name, value in weights[1].items())
     train(spec, tmp_path / "again", registry=registry, resume=True)
     assert result(tmp_path / "again") == result(tmp_path / "run")
+
+
+def test_a_gradient_whose_squares_are_too_large_is_clipped(spoil: Any, tiny: Tiny) -> None:
+    """Its norm is a number in double precision, and what is clipped to a norm has that norm."""
+    registry, stage = spoil
+    spec = tiny(stage(what="large gradient"), clip=ClipSpec(norm=1.0), log_every=2, optimizer=SGDSpec(momentum=0.0))
+    trainer = Trainer(spec, build(spec))
+    before = torch.cat([parameter.detach().flatten() for parameter in trainer.parameters])
+    assert trainer.update()
+    after = torch.cat([parameter.detach().flatten() for parameter in trainer.parameters])
+    assert float((after - before).norm()) == pytest.approx(1e-2, rel=1e-4)
+    assert trainer.averages.take()["gradient_norm"] > 1e20
+    assert train(spec, registry=registry).stopped_because == "budget"
 
 
 def test_no_more_than_so_many_are_passed_over_in_a_row(spoil: Any, tiny: Tiny) -> None:
