@@ -20,9 +20,10 @@ class GravesRMSprop(ElementwiseOptimizer):
         n <- decay n + (1 - decay) g^2
         m <- decay m + (1 - decay) g
         d <- momentum d - lr g / sqrt(n - m^2 + damping)
-        p <- p + d
+        p <- p + d - lr weight_decay p
 
-    Rounding can make n - m^2 slightly negative where the gradient hardly varies; it is then taken as 0.
+    The last term is not Graves's; it stands beside the gradient as in AdamW (Loshchilov & Hutter 2019). Rounding can make
+    n - m^2 slightly negative where the gradient hardly varies; it is then taken as 0.
 
     Args:
         parameters: what is trained.
@@ -30,13 +31,14 @@ class GravesRMSprop(ElementwiseOptimizer):
         decay: of both averages, in [0, 1).
         momentum: in [0, 1).
         damping: > 0.
+        weight_decay: >= 0.
 
     Raises:
         ValueError: a scalar outside of its range.
     """
 
     averages: ClassVar[tuple[str, ...]] = ("square", "mean", "delta")
-    scalars: ClassVar[tuple[str, ...]] = ("lr", "decay", "momentum", "damping")
+    scalars: ClassVar[tuple[str, ...]] = ("lr", "decay", "momentum", "damping", "weight_decay")
 
     def __init__(
         self,
@@ -46,6 +48,7 @@ class GravesRMSprop(ElementwiseOptimizer):
         decay: float = 0.95,
         momentum: float = 0.9,
         damping: float = 1e-4,
+        weight_decay: float = 0.0,
     ) -> None:
         if lr < 0:
             raise ValueError(f"a learning rate is at least 0; got {lr}")
@@ -54,14 +57,17 @@ class GravesRMSprop(ElementwiseOptimizer):
                 raise ValueError(f"{name} is from 0 to below 1; got {value}")
         if damping <= 0:
             raise ValueError(f"damping is above 0; got {damping}")
-        super().__init__(parameters, {"lr": lr, "decay": decay, "momentum": momentum, "damping": damping})
+        if weight_decay < 0:
+            raise ValueError(f"weight decay is at least 0; got {weight_decay}")
+        scalars = {"lr": lr, "decay": decay, "momentum": momentum, "damping": damping, "weight_decay": weight_decay}
+        super().__init__(parameters, scalars)
 
     @staticmethod
     def rule(vectors: Sequence[Tensor], scalars: Sequence[Tensor]) -> Sequence[Tensor]:
         """Return new values of parameters, n, m and d."""
         p, n, m, d, g = vectors
-        lr, decay, momentum, damping = scalars
+        lr, decay, momentum, damping, weight_decay = scalars
         n = decay * n + (1 - decay) * g * g
         m = decay * m + (1 - decay) * g
         d = momentum * d - lr * g / ((n - m * m).clamp(min=0) + damping).sqrt()
-        return p + d, n, m, d
+        return p - lr * weight_decay * p + d, n, m, d

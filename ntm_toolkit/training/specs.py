@@ -162,7 +162,7 @@ class GravesRMSpropSpec(OptimizerSpec):
     n <- decay n + (1 - decay) g^2
     m <- decay m + (1 - decay) g
     d <- momentum d - lr g / sqrt(n - m^2 + damping)
-    p <- p + d
+    p <- p + d - lr weight_decay p
     """
 
     elementwise: ClassVar[bool] = True
@@ -176,14 +176,19 @@ class GravesRMSpropSpec(OptimizerSpec):
         description="Stands under the root: gradients far below its own root move a parameter in proportion, as in "
         "SGD, rather than at full speed.",
     )
+    weight_decay: NotNegative = PydanticField(
+        default=_constant(0.0),
+        description="Each update also shrinks parameters by lr weight_decay of themselves; not Graves's.",
+    )
 
     def scalars(self, sequences: int) -> Mapping[str, Any]:
-        """Return lr, decay, momentum and damping."""
+        """Return lr, decay, momentum, damping and weight_decay."""
         return {
             "lr": self.learning_rate.at(sequences),
             "decay": self.decay.at(sequences),
             "momentum": self.momentum.at(sequences),
             "damping": self.damping.at(sequences),
+            "weight_decay": self.weight_decay.at(sequences),
         }
 
     def build(self, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:

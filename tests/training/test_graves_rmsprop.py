@@ -28,18 +28,23 @@ def by_the_equations(
             n[i] = s["decay"] * n[i] + (1 - s["decay"]) * g * g
             m[i] = s["decay"] * m[i] + (1 - s["decay"]) * g
             d[i] = s["momentum"] * d[i] - s["lr"] * g / math.sqrt(max(n[i] - m[i] * m[i], 0.0) + s["damping"])
-            p[i] += d[i]
+            p[i] += d[i] - s["lr"] * s["weight_decay"] * p[i]
     return p, d
 
 
-@given(gradients, st.floats(0, 0.99), st.floats(0, 0.99), st.floats(1e-3, 1.0))
-def test_it_is_graves_equations(gradients: list[list[float]], decay: float, momentum: float, damping: float) -> None:
+@given(
+    gradients, st.floats(0, 0.99), st.floats(0, 0.99), st.floats(1e-3, 1.0), st.one_of(st.just(0.0), st.floats(0, 1.0))
+)
+def test_it_is_graves_equations(
+    gradients: list[list[float]], decay: float, momentum: float, damping: float, weight_decay: float
+) -> None:
     """Parameters and changes are those of the equations, with a learning rate and a damping that change."""
     spec = GravesRMSpropSpec(
         learning_rate=Schedule(knots={0: 0.1, 4: 0.01}),
         decay=decay,
         momentum=momentum,
         damping=Schedule(knots={0: damping, 5: damping / 10}, curve="geometric"),
+        weight_decay=weight_decay,
     )
     start = [0.5, -1.0, 2.0]
     # Two tensors, so that each element has to find its own averages.
@@ -113,7 +118,9 @@ def test_any_layout_and_group_of_parameters_is_changed_alike() -> None:
     torch.testing.assert_close(late, plain, rtol=1e-14, atol=0)
 
 
-@pytest.mark.parametrize("wrong", [{"lr": -1.0}, {"decay": 1.0}, {"momentum": -0.1}, {"damping": 0.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"lr": -1.0}, {"decay": 1.0}, {"momentum": -0.1}, {"damping": 0.0}, {"weight_decay": -1.0}]
+)
 def test_a_scalar_outside_its_range_is_refused(wrong: dict[str, float]) -> None:
     """Each scalar's range is checked, and the message has the value."""
     with pytest.raises(ValueError, match=str(next(iter(wrong.values())))):
