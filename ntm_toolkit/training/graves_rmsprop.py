@@ -22,8 +22,8 @@ class GravesRMSprop(ElementwiseOptimizer):
         d <- momentum d - lr g / sqrt(n - m^2 + damping)
         p <- p + d - lr weight_decay p
 
-    The last term is not Graves's; it stands beside the gradient as in AdamW (Loshchilov & Hutter 2019). Rounding can make
-    n - m^2 slightly negative where the gradient hardly varies; it is then taken as 0.
+    The last term is not Graves's; it stands beside the gradient as in AdamW (Loshchilov & Hutter 2019). Rounding can
+    make n - m^2 slightly negative where the gradient hardly varies; it is then taken as 0.
 
     Args:
         parameters: what is trained.
