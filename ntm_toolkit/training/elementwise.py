@@ -27,6 +27,12 @@ class ElementwiseOptimizer(torch.optim.Optimizer):
     scalars: ClassVar[tuple[str, ...]] = ("lr",)
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
+        made = len(self.rule([torch.zeros(1)] * (len(self.averages) + 2), [torch.zeros(())] * len(self.scalars)))
+        if made != len(self.averages) + 1:
+            names = ", ".join(("parameters", *self.averages))
+            raise ValueError(
+                f"{type(self).__name__}.rule returns {made} tensors; let it return new values of {names}, in this order"
+            )
         super().__init__(params, defaults)
         self._compiled: dict[torch.dtype, CompiledRule] = {}
 

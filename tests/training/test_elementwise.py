@@ -166,6 +166,20 @@ def test_a_rule_that_cannot_be_compiled_stays_torchs(tiny: Tiny) -> None:
     assert trainer.updates == 4
 
 
+def test_a_rule_returns_parameters_and_every_average() -> None:
+    """One that forgets an average is refused when it is built, rather than left to stand still."""
+
+    class Forgetful(ElementwiseOptimizer):
+        averages = ("mean",)
+
+        @staticmethod
+        def rule(vectors: Sequence[Tensor], scalars: Sequence[Tensor]) -> Sequence[Tensor]:
+            return (vectors[0] - scalars[0] * vectors[2],)
+
+    with pytest.raises(ValueError, match=r"Forgetful.rule returns 1 tensors; .* new values of parameters, mean, in"):
+        Forgetful([nn.Parameter(torch.ones(1))], {"lr": 0.1})
+
+
 def test_a_model_that_is_no_machine_leaves_it_to_torch() -> None:
     """Only the fused runtime brings a compiler."""
     parameter = nn.Parameter(torch.ones(3))

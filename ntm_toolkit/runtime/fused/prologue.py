@@ -11,10 +11,6 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor, fx
-from torch._guards import TracingContext, tracing
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch._subclasses.functional_tensor import dispatch_functionalize
-from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.utils.stateless import _reparametrize_module
 
 from ntm_toolkit.model.machine import Machine
@@ -22,7 +18,7 @@ from ntm_toolkit.model.sequence import Steps
 from ntm_toolkit.runtime.fused.origins import Places
 from ntm_toolkit.runtime.fused.program import Programs, Prologue, lowered, needed, program, programs
 from ntm_toolkit.runtime.fused.replaced import REPLACED
-from ntm_toolkit.runtime.fused.trace import Joint, decompositions, random_state_kept, trace, untraceable
+from ntm_toolkit.runtime.fused.trace import Joint, core_graph, random_state_kept, trace, untraceable
 from ntm_toolkit.runtime.fused.unsupported import UnsupportedError
 
 
@@ -117,9 +113,6 @@ class _Tracing:
             return [*(value.detach() for value in results), *found]
 
         try:
-            with tracing(TracingContext(FakeTensorMode(allow_fallback_kernels=True))):
-                graph = make_fx(dispatch_functionalize(both), decomposition_table=decompositions())(self.own, gradients)
+            return core_graph(both, self.own, gradients)
         except Exception as error:
             raise untraceable(error).at(places.last.part, places.last.line) from error
-        graph.graph.eliminate_dead_code()
-        return graph

@@ -13,10 +13,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, fx
-from torch._guards import TracingContext, tracing
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch._subclasses.functional_tensor import dispatch_functionalize
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from ntm_toolkit.runtime.fused import cache
 from ntm_toolkit.runtime.fused.build import kept_library, library, library_key, tools
@@ -26,7 +22,7 @@ from ntm_toolkit.runtime.fused.ir import Buffer
 from ntm_toolkit.runtime.fused.kernel import REALS
 from ntm_toolkit.runtime.fused.program import Program, lowered, program
 from ntm_toolkit.runtime.fused.source import buffers_of
-from ntm_toolkit.runtime.fused.trace import decompositions, untraceable
+from ntm_toolkit.runtime.fused.trace import core_graph, untraceable
 from ntm_toolkit.runtime.fused.transfers import copy_out
 from ntm_toolkit.runtime.fused.unsupported import UnsupportedError
 
@@ -142,11 +138,9 @@ def lower(rule: Rule, vectors: int, scalars: int, dtype: torch.dtype) -> Program
         return list(rule(one, two))
 
     try:
-        with tracing(TracingContext(FakeTensorMode(allow_fallback_kernels=True))):
-            graph = make_fx(dispatch_functionalize(pure), decomposition_table=decompositions())(*given)
+        graph = core_graph(pure, *given)
     except Exception as error:
         raise untraceable(error) from error
-    graph.graph.eliminate_dead_code()
     roles = [*(f"vector.{n}" for n in range(vectors)), *(f"shared.scalar.{n}" for n in range(scalars))]
     placeholders = dict(zip(graph.graph.find_nodes(op="placeholder"), roles, strict=True))
     [output] = graph.graph.find_nodes(op="output")

@@ -98,6 +98,15 @@ def decompositions() -> Mapping[Any, Callable[..., Any]]:
     return {op: how for op, how in table.items() if op not in _KEPT}
 
 
+def core_graph(function: Callable[..., Any], *arguments: Any) -> fx.GraphModule:
+    """Return what a function does to tensors as core ATen operations, without what nothing depends on."""
+    # What nodes are said to be is kept in one fake mode; make_fx would make one for each, in half of its time.
+    with tracing(TracingContext(FakeTensorMode(allow_fallback_kernels=True))):
+        graph = make_fx(dispatch_functionalize(function), decomposition_table=decompositions())(*arguments)
+    graph.graph.eliminate_dead_code()
+    return graph
+
+
 def trace(machine: Machine, steps: Steps, *, whole: bool = True) -> Joint:
     """Return the joint graph of a machine's step, traced on the first sample of a sequence.
 
@@ -168,12 +177,9 @@ def _trace(machine: Machine, steps: Steps, whole: bool) -> Joint:
     places = Places(machine, replaced=REPLACED)
     gradients = [torch.ones_like(value) for value in (output, *after[:moving])]
     try:
-        # What nodes are said to be is kept in one fake mode; make_fx would make one for each, in half of its time.
-        with tracing(TracingContext(FakeTensorMode(allow_fallback_kernels=True))):
-            graph = make_fx(dispatch_functionalize(joint), decomposition_table=decompositions())(given, gradients)
+        graph = core_graph(joint, given, gradients)
     except Exception as error:
         raise untraceable(error).at(places.last.part, places.last.line) from error
-    graph.graph.eliminate_dead_code()
     return Joint(graph, names, paths, differentiable, tuple(noise), whole)
 
 
