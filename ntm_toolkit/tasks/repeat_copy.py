@@ -107,8 +107,12 @@ def _fill(
 
 
 def _normalization(spec: RepeatCopySpec) -> tuple[float, float]:
-    """Return mean and standard deviation of the uniform distribution over the range; 0 and 1 for the raw number."""
+    """Return what is taken from the number of repeats, and what the rest is divided by.
+
+    They are mean and standard deviation of the uniform distribution over the range, or 0 and 1 for the raw number.
+    """
     if spec.repeats_as == "raw":
-        return 0.0, 1.0
+        return 0.0, 1 / spec.repeats_scale
     low, high = spec.repeats.min, spec.repeats.max
-    return (low + high) / 2, math.sqrt(((high - low + 1) ** 2 - 1) / 12) or 1.0
+    deviation = math.sqrt(((high - low + 1) ** 2 - 1) / 12) or 1.0
+    return (low + high) / 2, deviation / spec.repeats_scale

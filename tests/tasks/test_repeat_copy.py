@@ -21,6 +21,7 @@ specs = st.builds(
     length=ranges,
     repeats=ranges,
     repeats_as=st.sampled_from(["normalized", "raw"]),
+    repeats_scale=st.sampled_from([1.0, 0.1, 3.0]),
     start_flag=st.booleans(),
     end_marker=st.booleans(),
     score_vectors_at_end=st.booleans(),
@@ -39,11 +40,11 @@ def drawn(spec: RepeatCopySpec, batch: int, seed: int = 0, **axes: int) -> Episo
 
 
 def shown(spec: RepeatCopySpec, repeats: int) -> float:
-    """How the number of repeats is to be shown: in standard deviations from the mean of the training range."""
+    """How the number of repeats is to be shown: in standard deviations from the mean of the training range; scaled."""
     if spec.repeats_as == "raw":
-        return float(repeats)
+        return repeats * spec.repeats_scale
     trained = range(spec.repeats.min, spec.repeats.max + 1)
-    return (repeats - statistics.fmean(trained)) / (statistics.pstdev(trained) or 1)
+    return spec.repeats_scale * (repeats - statistics.fmean(trained)) / (statistics.pstdev(trained) or 1)
 
 
 def sizes_of(episodes: Episodes, spec: RepeatCopySpec, which: int) -> tuple[int, int]:

@@ -29,7 +29,11 @@ class RepeatCopySpec(TaskSpec):
     repeats_as: Literal["normalized", "raw"] = PydanticField(
         default="normalized",
         description="How their number is shown: shifted and scaled so that those drawn in training have mean 0 and "
-        "variance 1 (by the same line beyond them, and only shifted where there is but one), or as it is.",
+        "variance 1 (by the same line beyond them, and only shifted where there is but one), or as it is. Where a "
+        "curriculum changes how many there are, those drawn in training are those of the phase.",
+    )
+    repeats_scale: Annotated[float, PydanticField(gt=0, allow_inf_nan=False)] = PydanticField(
+        default=1.0, description="What their number, raw or normalized, is multiplied by when it is shown."
     )
     start_flag: bool = PydanticField(
         default=False, description="Whether a flag on a channel of its own comes before the sequence."
