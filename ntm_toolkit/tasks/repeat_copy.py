@@ -47,8 +47,18 @@ class RepeatCopy(BitTask):
         seen, wanted = torch.zeros(total, batch, inputs), torch.zeros(total, batch, outputs)
         mask = torch.zeros(total, batch, dtype=torch.bool)
         sizes = list(zip(lengths, repeats, strict=True))
+        seen[torch.tensor(lengths) + spec.start_flag, torch.arange(batch), spec.bits + 1] = self._shown(stream, repeats)
         _fill(spec, sizes, bits.numpy(), seen.numpy(), wanted.numpy(), mask.numpy())
         return Episodes(seen, wanted, mask, torch.tensor(ends) if min(ends) < total else None)
+
+    def _shown(self, stream: torch.Generator, repeats: Sequence[int]) -> Tensor:
+        """Return what is shown for the number of repeats of each episode, (batch,)."""
+        numbers = torch.tensor(repeats)
+        if self.spec.wrong_numbers:
+            others = torch.randint(self.spec.repeats.min, self.spec.repeats.max + 1, numbers.shape, generator=stream)
+            numbers = numbers.where(torch.rand(len(numbers), generator=stream) >= self.spec.wrong_numbers, others)
+        shift, scale = _normalization(self.spec)
+        return ((numbers.double() - shift) / scale).float()
 
     def scored(self, episodes: Episodes) -> Tensor:
         """Return which outputs are scored, (time, batch, outputs) where the end marker's step differs from others."""
@@ -92,14 +102,12 @@ def _fill(
     first = int(spec.start_flag)
     if spec.start_flag:
         seen[0, :, spec.bits + 2] = 1
-    shift, scale = _normalization(spec)
     for episodes, (length, repeats) in alike(sizes):
         vectors = bits[:length, episodes]
         delimiter = first + length
         end = delimiter + 1 + length * repeats
         seen[first:delimiter, episodes, : spec.bits] = vectors
         seen[delimiter, episodes, spec.bits] = 1
-        seen[delimiter, episodes, spec.bits + 1] = (repeats - shift) / scale
         wanted[delimiter + 1 : end, episodes, : spec.bits] = np.concatenate([vectors] * repeats)
         if spec.end_marker:
             wanted[end, episodes, spec.bits] = 1

@@ -268,3 +268,25 @@ def test_what_an_episode_looks_like() -> None:
     assert episodes.inputs[:, 0].tolist() == [[*a, 0, 0], [*b, 0, 0], [0, 0, 0, 1, 2], *[[0, 0, 0, 0, 0]] * 5]
     assert episodes.targets[:, 0].tolist() == [*[[0, 0, 0, 0]] * 3, *[[*a, 0], [*b, 0]] * 2, [0, 0, 0, 1]]
     assert episodes.mask[:, 0].tolist() == [False] * 3 + [True] * 5
+
+
+@few
+@given(specs, batches, seeds)
+def test_a_wrong_number_changes_nothing_else(spec: RepeatCopySpec, batch: int, seed: int) -> None:
+    """Whatever share of episodes shows one, all but the number's channel at the delimiter is as it was."""
+    right, wrong = (drawn(spec.model_copy(update={"wrong_numbers": share}), batch, seed) for share in (0.0, 0.5))
+    number = torch.zeros_like(right.inputs, dtype=torch.bool)
+    number[..., spec.bits + 1] = right.inputs[..., spec.bits] == 1
+    assert torch.equal(right.inputs[~number], wrong.inputs[~number])
+    assert torch.equal(right.targets, wrong.targets)
+    assert torch.equal(right.mask, wrong.mask)
+    possible = torch.tensor([shown(spec, repeats) for repeats in range(spec.repeats.min, spec.repeats.max + 1)])
+    assert bool((wrong.inputs[number][:, None] - possible).abs().amin(1).lt(1e-6).all())
+
+
+def test_how_many_numbers_are_wrong() -> None:
+    """Of a share p drawn anew from R numbers, p (1 - 1 / R) are others: .4 * 3 / 4 of 20,000, within 5 deviations."""
+    spec = RepeatCopySpec(bits=1, length=Range(min=1, max=1), repeats=Range(min=1, max=4), repeats_as="raw")
+    right, wrong = (drawn(spec.model_copy(update={"wrong_numbers": share}), 20_000) for share in (0.0, 0.4))
+    others = float((right.inputs[1, :, 2] != wrong.inputs[1, :, 2]).double().mean())
+    assert abs(others - 0.3) < 5 * (0.3 * 0.7 / 20_000) ** 0.5

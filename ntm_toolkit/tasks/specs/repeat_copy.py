@@ -35,6 +35,11 @@ class RepeatCopySpec(TaskSpec):
     repeats_scale: Annotated[float, PydanticField(gt=0, allow_inf_nan=False)] = PydanticField(
         default=1.0, description="What their number, raw or normalized, is multiplied by when it is shown."
     )
+    wrong_numbers: Annotated[float, PydanticField(ge=0, le=1)] = PydanticField(
+        default=0.0,
+        description="In what share of episodes the number that is shown is drawn anew from `repeats`, whatever is "
+        "wanted: for a phase of training, in which a machine learns to go on repeating where it expects the end.",
+    )
     start_flag: bool = PydanticField(
         default=False, description="Whether a flag on a channel of its own comes before the sequence."
     )
