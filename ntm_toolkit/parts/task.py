@@ -18,12 +18,15 @@ class Episodes:
         targets: (time, batch, outputs), zero where nothing is scored.
         mask: (time, batch), True at the steps that are scored.
         lengths: (batch,) whole numbers, or None where every episode fills the time axis.
+        scored: (time, batch, outputs), True at what is scored where some outputs of a step in `mask` are and others are
+            not; None where all outputs of each such step are.
     """
 
     inputs: Tensor
     targets: Tensor
     mask: Tensor
     lengths: Tensor | None = None
+    scored: Tensor | None = None
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Episodes:
         """Return the same episodes on that device, inputs and targets of that dtype."""
@@ -32,6 +35,7 @@ class Episodes:
             targets=self.targets.to(device=device, dtype=dtype),
             mask=self.mask.to(device=device),
             lengths=None if self.lengths is None else self.lengths.to(device=device),
+            scored=None if self.scored is None else self.scored.to(device=device),
         )
 
     def sequences(self, first: int, end: int) -> Episodes:
@@ -44,6 +48,7 @@ class Episodes:
             targets=self.targets[:longest, first:end],
             mask=self.mask[:longest, first:end],
             lengths=lengths,
+            scored=None if self.scored is None else self.scored[:longest, first:end],
         )
 
     def steps(self, first: int, end: int) -> Episodes:
@@ -54,6 +59,7 @@ class Episodes:
             targets=self.targets[first:end],
             mask=self.mask[first:end],
             lengths=None if self.lengths is None else (self.lengths - first).clamp(0, len(inputs)),
+            scored=None if self.scored is None else self.scored[first:end],
         )
 
 
@@ -91,9 +97,9 @@ class Task:
     def scored(self, episodes: Episodes) -> Tensor:
         """Return which outputs are scored, bool, (time, batch, outputs) or, where a step's are alike, (time, batch, 1).
 
-        All of a scored step are, unless a task says otherwise; none is elsewhere.
+        All of a scored step are, unless the episodes say otherwise; none is elsewhere.
         """
-        return episodes.mask[..., None]
+        return episodes.mask[..., None] if episodes.scored is None else episodes.scored
 
     def weight(self, episodes: Episodes) -> Tensor:
         """Return how much the loss of these episodes counts beside that of others, a scalar of at least 0.

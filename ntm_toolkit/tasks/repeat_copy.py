@@ -47,26 +47,37 @@ class RepeatCopy(BitTask):
         seen, wanted = torch.zeros(total, batch, inputs), torch.zeros(total, batch, outputs)
         mask = torch.zeros(total, batch, dtype=torch.bool)
         sizes = list(zip(lengths, repeats, strict=True))
-        seen[torch.tensor(lengths) + spec.start_flag, torch.arange(batch), spec.bits + 1] = self._shown(stream, repeats)
+        numbers = self._numbers(stream, repeats)
+        shift, scale = _normalization(spec)
+        shown = ((numbers.double() - shift) / scale).float()
+        seen[torch.tensor(lengths) + spec.start_flag, torch.arange(batch), spec.bits + 1] = shown
         _fill(spec, sizes, bits.numpy(), seen.numpy(), wanted.numpy(), mask.numpy())
-        return Episodes(seen, wanted, mask, torch.tensor(ends) if min(ends) < total else None)
+        scored = self._scored(wanted, mask, numbers != torch.tensor(repeats))
+        return Episodes(seen, wanted, mask, torch.tensor(ends) if min(ends) < total else None, scored)
 
-    def _shown(self, stream: torch.Generator, repeats: Sequence[int]) -> Tensor:
-        """Return what is shown for the number of repeats of each episode, (batch,)."""
+    def _numbers(self, stream: torch.Generator, repeats: Sequence[int]) -> Tensor:
+        """Return the number that each episode shows, (batch,)."""
         numbers = torch.tensor(repeats)
-        if self.spec.wrong_numbers:
-            others = torch.randint(self.spec.repeats.min, self.spec.repeats.max + 1, numbers.shape, generator=stream)
-            numbers = numbers.where(torch.rand(len(numbers), generator=stream) >= self.spec.wrong_numbers, others)
-        shift, scale = _normalization(self.spec)
-        return ((numbers.double() - shift) / scale).float()
+        if not self.spec.wrong_numbers:
+            return numbers
+        others = torch.randint(self.spec.repeats.min, self.spec.repeats.max + 1, numbers.shape, generator=stream)
+        return numbers.where(torch.rand(len(repeats), generator=stream) >= self.spec.wrong_numbers, others)
 
-    def scored(self, episodes: Episodes) -> Tensor:
-        """Return which outputs are scored, (time, batch, outputs) where the end marker's step differs from others."""
-        spec = self.spec
-        if spec.score_vectors_at_end or not spec.end_marker:
-            return super().scored(episodes)
-        scored = episodes.mask[..., None].repeat(1, 1, spec.bits + 1)
-        scored[..., : spec.bits] &= episodes.targets[..., spec.bits :] < 0.5
+    def _scored(self, wanted: Tensor, mask: Tensor, wrong: Tensor) -> Tensor | None:
+        """Return which outputs are scored, (time, batch, outputs); None where those of a step are alike.
+
+        Args:
+            wanted: the targets.
+            mask: the steps that are scored.
+            wrong: (batch,) whether an episode shows a wrong number, from which its end cannot be known.
+        """
+        bits = self.spec.bits
+        if not self.spec.end_marker or (self.spec.score_vectors_at_end and not bool(wrong.any())):
+            return None
+        scored = mask[..., None].repeat(1, 1, bits + 1)
+        unknown = wrong if self.spec.score_vectors_at_end else torch.ones_like(wrong)
+        scored[..., :bits] &= ~(unknown[:, None] & (wanted[..., bits:] > 0.5))
+        scored[..., bits] &= ~wrong
         return scored
 
     def metrics(self, outputs: Tensor, episodes: Episodes) -> Mapping[str, Tensor]:

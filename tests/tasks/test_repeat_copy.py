@@ -257,7 +257,8 @@ def test_at_the_marker_the_vectors_may_be_left_alone() -> None:
     scored = task.scored(episodes)
     assert scored.sum() == 4 * episodes.mask.sum() - 3 * at_the_end.sum()
     assert task.weight(episodes) == scored.sum()
-    whole = RepeatCopy(RepeatCopySpec(bits=3)).metrics(outputs, episodes)["bits_per_sequence"]
+    usual = RepeatCopySpec(bits=3)
+    whole = RepeatCopy(usual).metrics(outputs, drawn(usual, 4, seed=2))["bits_per_sequence"]
     assert bool((task.metrics(outputs, episodes)["bits_per_sequence"] < whole).all())
 
 
@@ -280,6 +281,14 @@ def test_a_wrong_number_changes_nothing_else(spec: RepeatCopySpec, batch: int, s
     assert torch.equal(right.inputs[~number], wrong.inputs[~number])
     assert torch.equal(right.targets, wrong.targets)
     assert torch.equal(right.mask, wrong.mask)
+    differs = (right.inputs != wrong.inputs).any(0).any(-1)
+    task, bits = RepeatCopy(spec), spec.bits
+    before, after = (task.scored(one).expand_as(one.targets) for one in (right, wrong))
+    assert torch.equal(before[:, ~differs], after[:, ~differs])
+    if spec.end_marker:
+        ends = right.targets[:, differs, bits:] == 1
+        assert torch.equal(after[:, differs, :bits], before[:, differs, :bits] & ~ends)
+        assert not after[:, differs, bits].any()
     possible = torch.tensor([shown(spec, repeats) for repeats in range(spec.repeats.min, spec.repeats.max + 1)])
     assert bool((wrong.inputs[number][:, None] - possible).abs().amin(1).lt(1e-6).all())
 
