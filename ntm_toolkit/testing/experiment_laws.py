@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -238,12 +238,13 @@ def _require_contract(part: Part[TaskSpec], episodes: Episodes, batch: int, exam
         "inputs": (episodes.inputs, (time, batch, inputs)),
         "targets": (episodes.targets, (time, batch, outputs)),
         "mask": (episodes.mask, (time, batch)),
+        **({} if episodes.scored is None else {"scored": (episodes.scored, (time, batch, outputs))}),
     }
     for name, (tensor, shape) in expected.items():
         if tuple(tensor.shape) != shape:
             raise BrokenLaw(f"{name} has the shape {tuple(tensor.shape)}, and should have {shape}", example)
-        if tensor.is_floating_point() == (name == "mask") or not bool(torch.isfinite(tensor).all()):
-            raise BrokenLaw(f"{name} is {tensor.dtype}; inputs and targets are finite floats, the mask is bool")
+        if tensor.is_floating_point() == (name in ("mask", "scored")) or not bool(torch.isfinite(tensor).all()):
+            raise BrokenLaw(f"{name} is {tensor.dtype}; inputs and targets are finite floats, mask and scored are bool")
     if episodes.mask.dtype != torch.bool or not bool(episodes.mask.any(0).all()):
         raise BrokenLaw("the mask is bool, and True at one step at least of every episode", example)
     if bool(episodes.targets[~episodes.mask].any()):
@@ -254,10 +255,10 @@ def _require_contract(part: Part[TaskSpec], episodes: Episodes, batch: int, exam
 
 
 def _same(one: Episodes, other: Episodes) -> bool:
-    pairs = [(one.inputs, other.inputs), (one.targets, other.targets), (one.mask, other.mask)]
-    if one.lengths is not None and other.lengths is not None:
-        pairs.append((one.lengths, other.lengths))
-    return (one.lengths is None) == (other.lengths is None) and all(torch.equal(a, b) for a, b in pairs)
+    pairs = [(getattr(one, field.name), getattr(other, field.name)) for field in fields(Episodes)]
+    if any((a is None) != (b is None) for a, b in pairs):
+        return False
+    return all(torch.equal(a, b) for a, b in pairs if a is not None)
 
 
 def _require_lengths(episodes: Episodes, batch: int) -> None:

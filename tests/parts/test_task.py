@@ -17,7 +17,8 @@ def episodes(draw: st.DrawFn) -> Episodes:
     inputs = torch.arange(float(time * batch * 2)).reshape(time, batch, 2) + 1
     active = torch.arange(time)[:, None] < lengths
     mask = active & (torch.arange(time)[:, None] >= lengths - 2)
-    return Episodes(inputs, inputs + 1000, mask, lengths if draw(st.booleans()) else None)
+    scored = mask[..., None] & torch.tensor([True, False]) if draw(st.booleans()) else None
+    return Episodes(inputs, inputs + 1000, mask, lengths if draw(st.booleans()) else None, scored)
 
 
 @given(episodes())
@@ -32,6 +33,8 @@ def test_sequences_are_the_same_alone(whole: Episodes) -> None:
         assert steps == (len(whole.inputs) if whole.lengths is None else int(whole.lengths[place]))
         for mine, all_of_them in ((part.inputs, whole.inputs), (part.targets, whole.targets), (part.mask, whole.mask)):
             assert torch.equal(mine, all_of_them[:steps, place : place + 1])
+        task = Task()
+        assert torch.equal(task.scored(part), task.scored(whole)[:steps, place : place + 1])
         assert part.lengths is None or whole.lengths is None or part.lengths.tolist() == [int(whole.lengths[place])]
 
 
@@ -43,6 +46,7 @@ def test_steps_are_put_together_again(whole: Episodes, size: int) -> None:
     assert torch.equal(torch.cat([chunk.inputs for chunk in chunks]), whole.inputs)
     assert torch.equal(torch.cat([chunk.targets for chunk in chunks]), whole.targets)
     assert torch.equal(torch.cat([chunk.mask for chunk in chunks]), whole.mask)
+    assert torch.equal(torch.cat([Task().scored(chunk) for chunk in chunks]), Task().scored(whole))
     if whole.lengths is not None:
         lengths = [chunk.lengths for chunk in chunks if chunk.lengths is not None]
         assert torch.equal(torch.stack(lengths).sum(dim=0), whole.lengths)
@@ -51,7 +55,7 @@ def test_steps_are_put_together_again(whole: Episodes, size: int) -> None:
 
 @given(episodes())
 def test_a_batch_weighs_what_its_parts_weigh(whole: Episodes) -> None:
-    """Along the batch and along time: by default, how many steps are scored."""
+    """Along the batch and along time: by default, how much is scored."""
     task, batch = Task(), whole.inputs.shape[1]
     weight = float(task.weight(whole))
     assert sum(float(task.weight(whole.sequences(place, place + 1))) for place in range(batch)) == weight

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -101,6 +102,8 @@ class FaultyTask(Copy):
         episodes = super().episodes(stream, batch, **axes)
         if self.fault == "mask":
             return Episodes(episodes.inputs, episodes.targets, torch.zeros_like(episodes.mask), episodes.lengths)
+        if self.fault == "scored":
+            return dataclasses.replace(episodes, scored=episodes.mask)
         return episodes
 
     def held_out(self, stream: torch.Generator, batch: int, first: int, **axes: int) -> Episodes:

@@ -15,6 +15,7 @@ BROKEN: list[tuple[PartSpec, str, str]] = [
     (FaultyTaskSpec(fault="episodes"), "episodes", "inputs has the shape"),
     (FaultyTaskSpec(fault="longest"), "episodes", "steps, and longest() says 5"),
     (FaultyTaskSpec(fault="mask"), "episodes", "True at one step at least of every episode"),
+    (FaultyTaskSpec(fault="scored"), "episodes", "scored has the shape"),
     (FaultyTaskSpec(fault="stream"), "stream", "it draws from torch's global generator"),
     (FaultyTaskSpec(fault="axes"), "axes", "no_such_axis=1) is accepted"),
     (FaultyTaskSpec(fault="longest at an axis"), "axes", "and longest() says 5"),
