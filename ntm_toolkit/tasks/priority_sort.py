@@ -41,7 +41,7 @@ class PrioritySort(BitTask):
         for episodes, items in alike(sizes):
             end = items + 1 + min(kept, items)
             inputs[:items, episodes, : spec.bits] = vectors[:items, episodes]
-            inputs[:items, episodes, spec.bits] = priorities[:items, episodes]
+            inputs[:items, episodes, spec.bits] = spec.priority_scale * priorities[:items, episodes]
             inputs[items, episodes, spec.bits + 1] = 1
             # Stable, so that of two items of one priority the first comes first on every machine.
             order = np.argsort(-priorities[:items, episodes], axis=0, kind="stable")[:kept]

@@ -18,6 +18,7 @@ specs = st.builds(
     bits=st.integers(1, 5),
     items=st.tuples(st.integers(1, 6), st.integers(0, 5)).map(lambda ends: Range(min=ends[0], max=sum(ends))),
     kept=st.integers(1, 8),
+    priority_scale=st.sampled_from([1.0, 0.1, 5.0]),
 )
 batches = st.integers(1, 5)
 seeds = st.integers(0, 2**32)
@@ -62,6 +63,16 @@ def test_each_episode_is_what_the_task_says(spec: PrioritySortSpec, batch: int, 
             assert end == time
         else:
             assert int(episodes.lengths[which]) == end
+
+
+@given(specs, seeds, st.sampled_from([0.5, 4.0, 20.0]))
+@settings(max_examples=20)
+def test_priorities_are_shown_at_any_scale(spec: PrioritySortSpec, seed: int, scale: float) -> None:
+    """They are so many times as large, and nothing else changes."""
+    usual, scaled = (drawn(spec.model_copy(update={"priority_scale": by}), 3, seed) for by in (1.0, scale))
+    places = torch.arange(usual.inputs.shape[-1]) == spec.bits
+    assert torch.equal(scaled.inputs, torch.where(places, scale * usual.inputs, usual.inputs))
+    assert torch.equal(scaled.targets, usual.targets)
 
 
 def test_whole_vectors_move() -> None:

@@ -27,6 +27,10 @@ class PrioritySortSpec(TaskSpec):
         default=16, description="How many vectors go out, those of highest priority; all of them where fewer come in."
     )
 
+    priority_scale: Annotated[float, PydanticField(gt=0, allow_inf_nan=False)] = PydanticField(
+        default=1.0, description="What each priority is multiplied by when it is shown."
+    )
+
     def sizes(self) -> tuple[int, int]:
         """Bits, the priority and the delimiter; bits."""
         return self.bits + 2, self.bits
