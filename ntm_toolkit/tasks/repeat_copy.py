@@ -60,7 +60,8 @@ class RepeatCopy(BitTask):
         numbers = torch.tensor(repeats)
         if not self.spec.wrong_numbers:
             return numbers
-        others = torch.randint(self.spec.repeats.min, self.spec.repeats.max + 1, numbers.shape, generator=stream)
+        drawn = self.spec.wrong_range or self.spec.repeats
+        others = torch.randint(drawn.min, drawn.max + 1, numbers.shape, generator=stream)
         return numbers.where(torch.rand(len(repeats), generator=stream) >= self.spec.wrong_numbers, others)
 
     def _scored(self, wanted: Tensor, mask: Tensor, wrong: Tensor) -> Tensor | None:

@@ -37,9 +37,12 @@ class RepeatCopySpec(TaskSpec):
     )
     wrong_numbers: Annotated[float, PydanticField(ge=0, le=1)] = PydanticField(
         default=0.0,
-        description="In what share of episodes the number that is shown is drawn anew from `repeats`, whatever is "
-        "wanted. Where it comes out wrong, neither the end marker nor its step is scored, since when to end cannot be "
-        "known. For phases of training, in which a machine learns to go on repeating whatever its count.",
+        description="In what share of episodes the number that is shown is drawn anew, whatever is wanted. Where it "
+        "comes out wrong, neither the end marker nor its step is scored, since when to end cannot be known. For phases of "
+        "training, in which a machine learns to go on repeating whatever its count.",
+    )
+    wrong_range: Range | None = PydanticField(
+        default=None, description="What numbers are drawn anew from, which may be larger ones; `repeats` unless given."
     )
     start_flag: bool = PydanticField(
         default=False, description="Whether a flag on a channel of its own comes before the sequence."
