@@ -38,8 +38,8 @@ class RepeatCopySpec(TaskSpec):
     wrong_numbers: Annotated[float, PydanticField(ge=0, le=1)] = PydanticField(
         default=0.0,
         description="In what share of episodes the number that is shown is drawn anew, whatever is wanted. Where it "
-        "comes out wrong, neither the end marker nor its step is scored, since when to end cannot be known. For phases of "
-        "training, in which a machine learns to go on repeating whatever its count.",
+        "comes out wrong, neither the end marker nor its step is scored, since when to end cannot be known. For phases "
+        "of training, in which a machine learns to go on repeating whatever its count.",
     )
     wrong_range: Range | None = PydanticField(
         default=None, description="What numbers are drawn anew from, which may be larger ones; `repeats` unless given."
