@@ -129,7 +129,8 @@ def _fill(
 def _normalization(spec: RepeatCopySpec) -> tuple[float, float]:
     """Return what is taken from the number of repeats, and what the rest is divided by.
 
-    They are mean and standard deviation of the uniform distribution over the range, or 0 and 1 for the raw number.
+    They are mean and standard deviation of the uniform distribution over the range, or 0 and 1 for the raw number; the
+    latter over the scale.
     """
     if spec.repeats_as == "raw":
         return 0.0, 1 / spec.repeats_scale
