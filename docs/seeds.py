@@ -131,6 +131,12 @@ def _train(spec: str, seed: int, parent: Path, learning: str) -> dict[str, Any]:
         command, stdout=subprocess.PIPE, check=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
     outcome = json.loads(finished.stdout)
+    warned = subprocess.run(
+        [sys.executable, "-m", "ntm_toolkit", "eval", str(folder), "--json"],
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
     environment = json.loads((folder / "run.json").read_text())["sessions"][-1]["environment"]
     return {
         "spec": spec,
@@ -147,6 +153,7 @@ def _train(spec: str, seed: int, parent: Path, learning: str) -> dict[str, Any]:
             {"axes": row["axes"], "sequences": row["sequences"], "mean": _short(row["mean"])}
             for row in outcome["evaluation"]
         ],
+        "warnings": list(dict.fromkeys(symptom["kind"] for symptom in json.loads(warned.stdout)["diagnosis"])),
     }
 
 
@@ -206,7 +213,10 @@ def _table(study: str) -> str:
     first = next(iter(groups.values()))[0]
     settings = [row["axes"] for row in first["evaluation"]]
     with_spec = len(groups) > 1
+    # What was kept before warnings were says nothing about them.
+    with_warnings = all("warnings" in one for runs in groups.values() for one in runs)
     heads = ["model"] * with_spec + ["seed", "trained on"] + [_called(axes) for axes in settings]
+    heads += ["`ntm eval` warns of"] * with_warnings
     shown = f"`{metric}` on {first['evaluation'][0]['sequences']} held-out sequences of each size:"
     lines = [shown, "", "| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for spec, runs in groups.items():
@@ -214,6 +224,8 @@ def _table(study: str) -> str:
             ended = "solved" if one["solved"] else "not solved"
             cells = [spec] * with_spec + [str(one["seed"]), f"{one['sequences']:,} sequences, {ended}"]
             cells += [f"{row['mean'][metric]:.3g}" for row in one["evaluation"]]
+            if with_warnings:
+                cells.append(", ".join(f"`{kind}`" for kind in one["warnings"]) or "nothing")
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

@@ -297,6 +297,12 @@ def error_share(seen: Outcomes) -> float:
     return float(errors.wrong.sum()) / chance if chance > 0 else 0.0
 
 
+def shares_of_chance(seen: Outcomes) -> Tensor:
+    """Return the errors of each sequence as a share of chance, (batch,)."""
+    chance = float(profile(seen).chance.mean())
+    return seen.wrong.sum(0) / seen.there.sum(0).clamp_min(1) / max(chance, 1e-9)
+
+
 def _step_up(values: Tensor) -> tuple[int, float]:
     """Return where the nearest step function steps, and the share of the variance that it explains.
 
@@ -326,11 +332,10 @@ def _table(seen: Outcomes) -> tuple[tuple[int, int], tuple[int, int]]:
 
 def _failed(seen: Outcomes) -> tuple[Tensor, Tensor]:
     """Return which sequences failed as wholes, and the errors of each as a share of chance, (batch,)."""
-    chance = float(profile(seen).chance.mean())
-    scored = seen.there.sum(0)
-    shares = seen.wrong.sum(0) / scored.clamp_min(1) / max(chance, 1e-9)
-    enough = scored * seen.targets.shape[1] >= FEWEST_OUTPUTS
-    return (shares >= LOST / 2) & enough & (chance > 0), shares
+    has_chance = float(profile(seen).chance.mean()) > 0
+    shares = shares_of_chance(seen)
+    enough = seen.there.sum(0) * seen.targets.shape[1] >= FEWEST_OUTPUTS
+    return (shares >= LOST / 2) & enough & has_chance, shares
 
 
 def _fisher(table: tuple[tuple[int, int], tuple[int, int]]) -> float:

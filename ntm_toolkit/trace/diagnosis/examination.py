@@ -21,6 +21,7 @@ from ntm_toolkit.trace.diagnosis.errors import (
     failures_on_blank_inputs,
     joined,
     outcomes,
+    shares_of_chance,
 )
 from ntm_toolkit.trace.diagnosis.heads import (
     heads_at_rest,
@@ -31,13 +32,14 @@ from ntm_toolkit.trace.diagnosis.heads import (
     heads_without_mass,
     opposite_heads,
 )
+from ntm_toolkit.trace.diagnosis.sharing import slots_that_are_shared
 from ntm_toolkit.trace.diagnosis.symptom import Symptom, merged
 from ntm_toolkit.trace.diagnosis.walk import Walk, walks
 from ntm_toolkit.trace.record import record_weightings
 from ntm_toolkit.training.rows import label_of
 
-WATCHED = 8
-"""Sequences of each setting in which heads are watched: they differ little in how they move."""
+WATCHED = 64
+"""Sequences of each setting in which heads are watched, at most: enough to see which of them have more errors."""
 
 FIRST = 8
 """Settings at all of which heads are watched; of those after them every eighth, as it takes a run in eager."""
@@ -130,6 +132,9 @@ class Examination:
             if shares[label] > CLEAN:
                 found += heads_without_focus(heads, steps.incoming, steps.scored, label)
                 found += self._beginning(setting, steps)
+                # Those that were watched are the first.
+                of_watched = shares_of_chance(seen)[: steps.incoming.shape[1]]
+                found += slots_that_are_shared(heads, steps.incoming, of_watched, label)
         blank = failures_on_blank_inputs([(setting.label, seen) for setting, seen in settings])
         found += [blank] if blank else []
         recognisers = (errors_that_begin, errors_that_grow, *(() if blank else (failures_of_wholes,)))
