@@ -12,6 +12,7 @@ from ntm_toolkit.model.machine import Machine
 from ntm_toolkit.parts import Episodes, NoiseKey, SequenceModel, Task
 from ntm_toolkit.trace.diagnosis.errors import (
     CLEAN,
+    LOST,
     Outcomes,
     error_onset,
     error_share,
@@ -132,7 +133,8 @@ class Examination:
             if shares[label] > CLEAN:
                 found += heads_without_focus(heads, steps.incoming, steps.scored, label)
                 found += self._beginning(setting, steps)
-                # Those that were watched are the first.
+            if CLEAN < shares[label] < LOST:
+                # Those that were watched are the first. Where all is as good as guessed, something else is wrong.
                 of_watched = shares_of_chance(seen)[: steps.incoming.shape[1]]
                 found += slots_that_are_shared(heads, steps.incoming, of_watched, label)
         blank = failures_on_blank_inputs([(setting.label, seen) for setting, seen in settings])
