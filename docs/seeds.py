@@ -62,7 +62,7 @@ class Study:
 
 STUDIES: Mapping[str, Study] = {
     "copy": Study({"copy": 10, "variants/copy-feedforward": 10}, "bit_errors"),
-    "repeat-copy": Study({"repeat-copy": 2}, "payload_errors", first_seed=440),
+    "repeat-copy": Study({"repeat-copy": 10}, "payload_errors", first_seed=440),
     "repeat-copy-content": Study({"variants/repeat-copy-content": 6}, "payload_errors", first_seed=420),
     "associative-recall": Study({"associative-recall": 10}, "bits_per_sequence", first_seed=210),
     "dynamic-ngrams": Study({"dynamic-ngrams": 5}, "bits_above_optimum", first_seed=300, learning="bits_above_optimum"),
