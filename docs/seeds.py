@@ -61,7 +61,10 @@ class Study:
 
 
 STUDIES: Mapping[str, Study] = {
-    "copy": Study({"copy": 10, "variants/copy-feedforward": 10}, "bit_errors"),
+    "copy": Study(
+        {"copy": 10, "variants/copy-feedforward": 10, "baselines/copy-lstm": 1, "baselines/copy-transformer": 1},
+        "bit_errors",
+    ),
     "repeat-copy": Study({"repeat-copy": 10}, "payload_errors", first_seed=440),
     "repeat-copy-content": Study({"variants/repeat-copy-content": 6}, "payload_errors", first_seed=420),
     "associative-recall": Study({"associative-recall": 10}, "bits_per_sequence", first_seed=210),
@@ -196,7 +199,8 @@ def _sentence(study: str) -> str:
     for spec, runs in _groups(study).items():
         solved = [one for one in runs if one["solved"]]
         seeds = [one["seed"] for one in runs]
-        said = f"`specs/{spec}.yaml`: {len(solved)} of {len(runs)} seeds ({min(seeds)} to {max(seeds)}) solved"
+        which = f"seeds ({min(seeds)} to {max(seeds)})" if len(runs) > 1 else f"seed ({seeds[0]})"
+        said = f"`specs/{spec}.yaml`: {len(solved)} of {len(runs)} {which} solved"
         if solved:
             # Of all seeds: those that are not solved count as later than any.
             median = statistics.median(one["sequences"] if one["solved"] else float("inf") for one in runs)
