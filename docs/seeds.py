@@ -4,7 +4,8 @@
     python docs/seeds.py check STUDY [SEED...]  train from nothing, in runs/seeds-again, and say what differs
     python docs/seeds.py write                  write the tables, sentences and figures of the pages from the summaries
 
-What `run` was interrupted in goes on. Tests check that the pages are what `write` makes of the summaries, and that each
+Of the seeds that are given, each spec is trained on those that the study has for it. What `run` was interrupted in goes
+on. Tests check that the pages are what `write` makes of the summaries, and that each
 summary is of a shipped spec as it is now.
 """
 
@@ -116,7 +117,10 @@ def check(study: str, seeds: Sequence[int]) -> list[str]:
 
 
 def _trained(study: str, seeds: Sequence[int], folder: Path) -> Iterator[dict[str, Any]]:
-    plan = [(spec, seed) for spec in STUDIES[study].specs for seed in seeds or STUDIES[study].seeds(spec)]
+    planned = [(spec, seed) for spec in STUDIES[study].specs for seed in STUDIES[study].seeds(spec)]
+    plan = [(spec, seed) for spec, seed in planned if not seeds or seed in seeds]
+    if not plan:
+        sys.exit(f"the study '{study}' has none of the seeds {', '.join(map(str, seeds))}")
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         waiting = [pool.submit(_train, spec, seed, folder, STUDIES[study].learning) for spec, seed in plan]
         for done in as_completed(waiting):
@@ -130,16 +134,8 @@ def _train(spec: str, seed: int, parent: Path, learning: str) -> dict[str, Any]:
     changes = [f"training.seed={seed}", "threads=1"]
     command = [sys.executable, "-m", "ntm_toolkit", "train", str(ROOT / "specs" / f"{spec}.yaml"), "--run", str(folder)]
     command += ["--resume", "--json", *(word for change in changes for word in ("-o", change))]
-    finished = subprocess.run(
-        command, stdout=subprocess.PIPE, check=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
-    outcome = json.loads(finished.stdout)
-    warned = subprocess.run(
-        [sys.executable, "-m", "ntm_toolkit", "eval", str(folder), "--json"],
-        stdout=subprocess.PIPE,
-        check=True,
-        text=True,
-    )
+    outcome = _printed(command)
+    diagnosis = _printed([sys.executable, "-m", "ntm_toolkit", "eval", str(folder), "--json"])["diagnosis"]
     environment = json.loads((folder / "run.json").read_text())["sessions"][-1]["environment"]
     return {
         "spec": spec,
@@ -156,8 +152,14 @@ def _train(spec: str, seed: int, parent: Path, learning: str) -> dict[str, Any]:
             {"axes": row["axes"], "sequences": row["sequences"], "mean": _short(row["mean"])}
             for row in outcome["evaluation"]
         ],
-        "warnings": list(dict.fromkeys(symptom["kind"] for symptom in json.loads(warned.stdout)["diagnosis"])),
+        "warnings": list(dict.fromkeys(symptom["kind"] for symptom in diagnosis)),
     }
+
+
+def _printed(command: Sequence[str]) -> Any:
+    """Run a command on one thread, and return the JSON that it prints."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, env=environment).stdout)
 
 
 def _curve(path: Path, metric: str) -> list[list[float]]:

@@ -298,9 +298,9 @@ def error_share(seen: Outcomes) -> float:
 
 
 def shares_of_chance(seen: Outcomes) -> Tensor:
-    """Return the errors of each sequence as a share of chance, (batch,)."""
+    """Return the errors of each sequence as a share of chance, (batch,); 0 where there is nothing to guess."""
     chance = float(profile(seen).chance.mean())
-    return seen.wrong.sum(0) / seen.there.sum(0).clamp_min(1) / max(chance, 1e-9)
+    return seen.wrong.sum(0) / seen.there.sum(0).clamp_min(1) / (chance if chance > 0 else math.inf)
 
 
 def _step_up(values: Tensor) -> tuple[int, float]:
@@ -332,10 +332,9 @@ def _table(seen: Outcomes) -> tuple[tuple[int, int], tuple[int, int]]:
 
 def _failed(seen: Outcomes) -> tuple[Tensor, Tensor]:
     """Return which sequences failed as wholes, and the errors of each as a share of chance, (batch,)."""
-    has_chance = float(profile(seen).chance.mean()) > 0
     shares = shares_of_chance(seen)
     enough = seen.there.sum(0) * seen.targets.shape[1] >= FEWEST_OUTPUTS
-    return (shares >= LOST / 2) & enough & has_chance, shares
+    return (shares >= LOST / 2) & enough, shares
 
 
 def _fisher(table: tuple[tuple[int, int], tuple[int, int]]) -> float:

@@ -15,9 +15,6 @@ from ntm_toolkit.trace.diagnosis.heads import BROAD
 from ntm_toolkit.trace.diagnosis.symptom import Symptom, at
 from ntm_toolkit.trace.diagnosis.walk import Walk
 
-SAME = 0.5
-"""Slots by which two places differ at most to be one slot."""
-
 FEWEST_SEQUENCES = 16
 """Sequences from which on it is asked whether those that share more slots have more errors."""
 
@@ -45,14 +42,15 @@ def slots_that_are_shared(heads: Sequence[Walk], incoming: Tensor, errors: Tenso
     sharp = [head for head in heads if head.writes and float(head.breadth[incoming].median()) <= BROAD]
     found = []
     for head in sharp:
-        shared = _shared(head, incoming)
+        visits = _visits(head, incoming)
+        shared = (visits * (visits - 1) / 2).sum(1)
         if float(shared.std()) == 0:
             continue
         test = spearmanr(shared.numpy(), errors.numpy())
         correlation, p = float(test.statistic), min(1.0, float(test.pvalue) * len(sharp))
         if correlation < CORRELATED or p >= SIGNIFICANT:
             continue
-        pairs, used = float(shared.mean()), _used(head, incoming)
+        pairs, used = float(shared.mean()), _used(visits.sum(0))
         found.append(
             Symptom(
                 kind="slots-shared",
@@ -63,8 +61,8 @@ def slots_that_are_shared(heads: Sequence[Walk], incoming: Tensor, errors: Tenso
                     f"{head.slots} slots"
                 ),
                 hint=(
-                    "one slot then holds two inputs, of which neither is read well; where the head uses few of the "
-                    "slots, the memory has room for writes that lie further apart"
+                    "one slot then has to hold two inputs; where the head uses few of the slots, the memory has room "
+                    "for writes that lie further apart"
                 ),
                 figures={"pairs": pairs, "rank_correlation": correlation, "p": p, "slots": used},
                 heads=(head.name,),
@@ -74,18 +72,14 @@ def slots_that_are_shared(heads: Sequence[Walk], incoming: Tensor, errors: Tenso
     return found
 
 
-def _shared(head: Walk, incoming: Tensor) -> Tensor:
-    """Return how many pairs of a sequence's steps of input have the head, sharp, at one slot, (batch,)."""
-    half = head.slots / 2
-    apart = ((head.place[:, None] - head.place[None] + half) % head.slots - half).abs()
-    counts = incoming & (head.breadth <= BROAD)
-    same = (apart < SAME) & counts[:, None] & counts[None]
-    # Each pair is there twice, and each step once with itself.
-    return (same.sum((0, 1)) - counts.sum(0)).double() / 2
+def _visits(head: Walk, incoming: Tensor) -> Tensor:
+    """Return at how many steps of input a head is, sharp, at each slot, (batch, slots)."""
+    slots = head.place.round().long() % head.slots
+    counts = (incoming & (head.breadth <= BROAD)).double()
+    return torch.zeros(slots.shape[1], head.slots, dtype=torch.float64).scatter_add_(1, slots.T, counts.T)
 
 
-def _used(head: Walk, incoming: Tensor) -> int:
-    """Return the number of slots that MOST of the head's sharp writes are at."""
-    slots = head.place[incoming & (head.breadth <= BROAD)].round().long() % head.slots
-    counts = torch.bincount(slots, minlength=head.slots).sort(descending=True).values.double().cumsum(0)
-    return int((counts < MOST * counts[-1]).sum()) + 1
+def _used(visits: Tensor) -> int:
+    """Return the smallest number of slots that have MOST of the visits (slots,)."""
+    most = visits.sort(descending=True).values.cumsum(0)
+    return int((most < MOST * most[-1]).sum()) + 1
