@@ -5,8 +5,8 @@
     python docs/seeds.py write                  write the tables, sentences and figures of the pages from the summaries
 
 Of the seeds that are given, each spec is trained on those that the study has for it. What `run` was interrupted in goes
-on. Tests check that the pages are what `write` makes of the summaries, and that each
-summary is of a shipped spec as it is now.
+on. Tests check that the pages are what `write` makes of the summaries, and that each summary is of a shipped spec as it
+is now.
 """
 
 from __future__ import annotations
