@@ -35,7 +35,7 @@ similarities = st.builds(
 contents = st.builds(
     ContentSpec, similarity=similarities, key_activation=KEY_ACTIVATIONS, strength_activation=STRENGTH_ACTIVATIONS
 )
-interpolates = st.just(InterpolateSpec())
+interpolates = st.sampled_from([InterpolateSpec(), InterpolateSpec(group="group0")])
 sharpens = st.builds(
     SharpenSpec,
     activation=SHARPNESS_ACTIVATIONS,

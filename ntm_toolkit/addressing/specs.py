@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field as PydanticField
 
 from ntm_toolkit.plugins.hooks import hookimpl
-from ntm_toolkit.spec.declarations import Activation, Dims, Field
+from ntm_toolkit.spec.declarations import Activation, Dims, Field, Needs
 from ntm_toolkit.spec.families import NormalizerSpec, SimilaritySpec, StageSpec
 from ntm_toolkit.spec.parts import PartSpec
 
@@ -79,14 +79,25 @@ class ContentSpec(StageSpec):
 
 
 class InterpolateSpec(StageSpec):
-    """w_g = g w + (1 - g) w_{t-1} (Graves et al. 2014, eq. 7)."""
+    """w_g = g w + (1 - g) w_{t-1} (Graves et al. 2014, eq. 7).
+
+    With a `group`, w_{t-1} is where that group was, so that a head can write where was read (Santoro et al. 2016, eq.
+    7): head h takes head h of a group of as many heads, and otherwise the mean of all of its heads.
+    """
 
     kind: Literal["interpolate"] = "interpolate"
     activation: Activation = PydanticField(default="sigmoid", description="What the gate's raw number goes through.")
+    group: str | None = PydanticField(
+        default=None, description="The head group whose weighting of the step before is w_{t-1}; its own unless given."
+    )
 
     def interface(self, dims: Dims) -> Mapping[str, Field]:
         """The gate g in (0, 1)."""
         return {"gate": Field(1, self.activation)}
+
+    def needs(self) -> Needs:
+        """The group whose weighting it mixes in."""
+        return Needs(groups=() if self.group is None else (self.group,))
 
     def neutral(self, dims: Dims) -> Mapping[str, float | Sequence[float]]:
         """An open gate leaves the incoming weighting as it is."""
@@ -96,7 +107,7 @@ class InterpolateSpec(StageSpec):
         """Return the module that computes it."""
         from ntm_toolkit.addressing.interpolate import Interpolate
 
-        return Interpolate()
+        return Interpolate(self)
 
 
 class ShiftSpec(StageSpec):

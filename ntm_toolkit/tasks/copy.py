@@ -30,6 +30,8 @@ class Copy(BitTask):
         longest = max(lengths)
         # As many random bits for every episode: the stream must not depend on how they are laid out.
         bits = torch.randint(0, 2, (longest, batch, spec.bits), generator=stream).to(torch.get_default_dtype())
+        if spec.zero_vectors:
+            bits *= torch.rand(longest, batch, 1, generator=stream) >= spec.zero_vectors
         first, marker = int(spec.start_flag), int(spec.end_marker)
         total = first + 2 * longest + 1 + marker
         inputs, outputs = spec.sizes()

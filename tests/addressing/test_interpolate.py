@@ -34,3 +34,16 @@ def test_a_closed_gate_brings_back_the_step_before():
     w, previous, gate = weighting(1, 2, 5), weighting(1, 2, 5, seed=1), torch.zeros(1, 2, 1, dtype=torch.float64)
     assert torch.equal(between(gate, w, previous), previous)
     assert torch.equal(between(gate + 1, w, previous), w)
+
+
+@given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.integers(1, 6), st.integers(0, 99))
+def test_another_groups_weighting(batch: int, heads: int, others: int, slots: int, seed: int):
+    """As many heads are taken one by one; otherwise each head is mixed with the mean of the others."""
+    w, there = weighting(batch, heads, slots, seed=seed), weighting(batch, others, slots, seed=seed + 1)
+    gate = torch.sigmoid(drawn(batch, heads, 1, seed=seed + 2))
+    rows, own = drawn(batch, slots, 2), weighting(batch, heads, slots, seed=seed + 3)
+    spec = InterpolateSpec(group="read")
+    assert spec.needs().groups == ("read",)
+    result = spec.build(dims_of(rows, heads))(w, {"gate": gate}, view(rows, own, groups={"read": there, "write": own}))
+    expected = there if others == heads else there.sum(dim=1, keepdim=True).div(others).expand(-1, heads, -1)
+    torch.testing.assert_close(result, gate * w + (1 - gate) * expected)

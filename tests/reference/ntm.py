@@ -214,10 +214,7 @@ class ReferenceMachine:
         written_at, erases, adds = [], [], []
         for head in self.spec.heads:
             sees = memory if self.spec.order == "sequential" else old
-            weightings = [
-                self._addressed(head, index, fields, sees, state[f"{head.name}.weighting"][index])
-                for index in range(head.count)
-            ]
+            weightings = [self._addressed(head, index, fields, sees, state) for index in range(head.count)]
             new[f"{head.name}.weighting"] = weightings
             if head.kind == "read":
                 new[f"{head.name}.reads"] = [read(weighting, sees) for weighting in weightings]
@@ -326,9 +323,9 @@ class ReferenceMachine:
         return normalized
 
     def _addressed(
-        self, head: Any, index: int, fields: dict[str, list[Vector]], memory: Rows, previous: Weighting
+        self, head: Any, index: int, fields: dict[str, list[Vector]], memory: Rows, state: dict[str, Any]
     ) -> Weighting:
-        weighting = previous
+        weighting = previous = state[f"{head.name}.weighting"][index]
         for stage in head.addressing:
             path = f"heads.{head.name}.addressing.{stage.name}"
             if stage.kind == "content":
@@ -337,7 +334,12 @@ class ReferenceMachine:
                 similarities = [cosine(key, row, similarity.epsilon, similarity.epsilon_in) for row in memory]
                 weighting = focused_by_content(strength, similarities)
             elif stage.kind == "interpolate":
-                weighting = interpolated(fields[f"{path}.gate"][index][0], weighting, previous)
+                before = previous
+                if stage.group is not None:
+                    there = state[f"{stage.group}.weighting"]
+                    mean = [sum(weights) / len(there) for weights in zip(*there, strict=True)]
+                    before = there[index] if len(there) == head.count else mean
+                weighting = interpolated(fields[f"{path}.gate"][index][0], weighting, before)
             elif stage.kind == "shift":
                 values = fields[f"{path}.shift"][index]
                 if stage.form == "scalar":

@@ -20,6 +20,7 @@ specs = st.builds(
     length=st.tuples(st.integers(1, 6), st.integers(0, 5)).map(lambda ends: Range(min=ends[0], max=sum(ends))),
     start_flag=st.booleans(),
     end_marker=st.booleans(),
+    zero_vectors=st.sampled_from([0.0, 0.5]),
 )
 batches = st.integers(1, 5)
 seeds = st.integers(0, 2**32)
@@ -135,6 +136,19 @@ def test_bits_are_fair() -> None:
     mean = episodes.targets[episodes.mask].mean().item()
     # 80,000 bits: the standard deviation of their mean is 0.0018.
     assert abs(mean - 0.5) < 0.01
+
+
+def test_vectors_that_are_made_zero() -> None:
+    """That share of them is, each for itself; the others are what they would have been, and targets are the same."""
+    usual, often, always = (drawn(CopySpec(zero_vectors=share), 500, length=20) for share in (0.0, 0.3, 1.0))
+    assert not always.inputs[:20].any()
+    assert always.inputs[20, :, 8].all()
+    zero = often.inputs[:20].sum(dim=-1) == 0
+    # 10,000 vectors, of which about 39 more are zero by chance: the standard deviation of their share is 0.0046.
+    assert abs(zero.float().mean().item() - 0.3027) < 0.02
+    assert torch.equal(often.inputs[:20][~zero], usual.inputs[:20][~zero])
+    assert torch.equal(often.targets[21:], often.inputs[:20, :, :8])
+    assert torch.equal(often.mask, usual.mask)
 
 
 @given(specs, batches, st.integers(1, 9))

@@ -29,6 +29,12 @@ class CopySpec(TaskSpec):
     end_marker: bool = PydanticField(
         default=False, description="Whether the output ends with a marker on a channel of its own."
     )
+    zero_vectors: Annotated[float, PydanticField(ge=0, le=1)] = PydanticField(
+        default=0.0,
+        description="What share of the vectors is made all zeros, beside those that come out so by chance. They look "
+        "like the steps of output; for phases of training, in which a controller without a state learns to tell them "
+        "apart.",
+    )
 
     def sizes(self) -> tuple[int, int]:
         """Bits and one channel for each flag."""
