@@ -59,7 +59,7 @@ STUDIES: Mapping[str, Study] = {
     "copy": Study(
         {
             "copy": range(100, 110),
-            "variants/copy-feedforward": range(100, 110),
+            "variants/copy-feedforward": range(110, 120),
             "baselines/copy-lstm": range(100, 101),
             "baselines/copy-transformer": range(100, 101),
         },
@@ -69,7 +69,8 @@ STUDIES: Mapping[str, Study] = {
     "repeat-copy-content": Study({"variants/repeat-copy-content": range(420, 426)}, "payload_errors"),
     "associative-recall": Study({"associative-recall": range(210, 220)}, "bits_per_sequence"),
     "dynamic-ngrams": Study({"dynamic-ngrams": range(300, 305)}, "bits_above_optimum", learning="bits_above_optimum"),
-    "priority-sort": Study({"priority-sort": range(500, 505)}, "bits_per_sequence"),
+    "priority-sort": Study({"priority-sort": range(510, 520)}, "bits_per_sequence"),
+    "priority-sort-five-heads": Study({"variants/priority-sort-five-heads": range(500, 505)}, "bits_per_sequence"),
 }
 
 _MARK = re.compile(r"(<!-- seeds: ([\w-]+): (\w+) -->\n).*?(<!-- end of seeds -->\n)", re.DOTALL)
