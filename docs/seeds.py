@@ -69,7 +69,14 @@ STUDIES: Mapping[str, Study] = {
     "repeat-copy-content": Study({"variants/repeat-copy-content": range(420, 426)}, "payload_errors"),
     "associative-recall": Study({"associative-recall": range(210, 220)}, "bits_per_sequence"),
     "dynamic-ngrams": Study({"dynamic-ngrams": range(300, 305)}, "bits_above_optimum", learning="bits_above_optimum"),
-    "priority-sort": Study({"priority-sort": range(510, 520)}, "bits_per_sequence"),
+    "priority-sort": Study(
+        {
+            "priority-sort": range(510, 520),
+            "baselines/priority-sort-lstm": range(510, 511),
+            "baselines/priority-sort-transformer": range(510, 511),
+        },
+        "bits_per_sequence",
+    ),
     "priority-sort-five-heads": Study({"variants/priority-sort-five-heads": range(500, 505)}, "bits_per_sequence"),
 }
 

@@ -176,6 +176,12 @@ def _version(cxx: str) -> str:
 
 
 @lru_cache
+def widest() -> int:
+    """Return how many numbers of 32 bits a register is taken to hold: 16 with AVX-512, and otherwise 8."""
+    return 16 if "avx512f" in processor() else 8
+
+
+@lru_cache
 def processor() -> str:
     """Return what tells processors apart for which a compiler makes different code."""
     told = (platform.machine(), platform.processor())

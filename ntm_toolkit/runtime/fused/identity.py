@@ -48,7 +48,7 @@ def identity_of(*values: object) -> str | None:
         for value in values:
             walk.add(value)
         for package in sorted(walk.packages):
-            walk.token(package, _files_of(sys.modules[package]))
+            walk.token(package, files_of(sys.modules[package]))
     except (_UnknownError, RecursionError, KeyError):
         return None
     return walk.hash.hexdigest()[:24]
@@ -229,10 +229,10 @@ def _slots(cls: type) -> Iterator[str]:
 
 
 @functools.lru_cache
-def _files_of(module: types.ModuleType) -> str:
-    """Return a digest of the Python files of a package, or of a module's file."""
+def files_of(module: types.ModuleType) -> str:
+    """Return a digest of the Python files and C++ headers of a package, or of a module's file."""
     folders = [Path(folder) for folder in getattr(module, "__path__", ())]
-    files = [file for folder in folders for file in sorted(folder.rglob("*.py"))]
+    files = [file for folder in folders for file in sorted(folder.rglob("*")) if file.suffix in (".py", ".hpp")]
     if not folders and getattr(module, "__file__", None):
         files = [Path(str(module.__file__))]
     digest = hashlib.sha256()

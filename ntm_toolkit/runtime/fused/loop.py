@@ -16,7 +16,7 @@ from torch import Tensor
 from ntm_toolkit.model.machine import Machine
 from ntm_toolkit.model.sequence import Runner, StepFunction, Steps
 from ntm_toolkit.runtime.fused import refusals
-from ntm_toolkit.runtime.fused.build import BuildError, tools
+from ntm_toolkit.runtime.fused.build import BuildError, tools, widest
 from ntm_toolkit.runtime.fused.check import check
 from ntm_toolkit.runtime.fused.finding import Finder
 from ntm_toolkit.runtime.fused.identity import identity
@@ -74,7 +74,7 @@ class FusedLoop:
 
     def _ready(self, machine: Machine, step: StepFunction, steps: Steps) -> _Ready:
         key = _key(machine, steps)
-        lanes = width(steps.inputs.shape[1])
+        lanes = width(steps.inputs.shape[1], widest())
         made = self._made.get(step)
         if made is not None and (ready := made.kernels.get((lanes, key))) is not None:
             return ready

@@ -3,11 +3,19 @@
 
 namespace products {
 
-constexpr int WIDE = 64 / sizeof(R);
-constexpr int ROWS = 8;         // of the result at once
+// Wider vectors than the processor's registers would go through memory, as would sums that are more than there are.
+#if defined(__AVX512F__)
+constexpr int BYTES = 64, ROWS = 8;
+#elif defined(__AVX__)
+constexpr int BYTES = 32, ROWS = 6;
+#else
+constexpr int BYTES = 16, ROWS = 6;
+#endif
+// ROWS are those of the result at once.
+constexpr int WIDE = BYTES / sizeof(R);
 constexpr long STRETCH = 128;  // rows of both sides at once
 
-typedef R W __attribute__((vector_size(64)));
+typedef R W __attribute__((vector_size(BYTES)));
 
 // I rows of the result by J vectors, of the last of which `width` numbers count; `right` is read to the vector's end.
 template <int I, int J>

@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 import threading
+import types
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,7 +19,7 @@ from ntm_toolkit.addressing.specs import ContentSpec, ShiftSpec
 from ntm_toolkit.heads.specs import ReadSpec, WriteSpec
 from ntm_toolkit.memory.specs import MatrixSpec
 from ntm_toolkit.model.machine import Machine
-from ntm_toolkit.runtime.fused.identity import identity
+from ntm_toolkit.runtime.fused.identity import files_of, identity
 from ntm_toolkit.runtime.fused.loop import FusedLoop
 from tests.examples import PAPER, small_machine
 from tests.runtime.fused.machines import stage
@@ -112,6 +114,19 @@ def test_the_toolkit_s_own_code_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     forward = sharpen.Sharpen.forward
     monkeypatch.setattr(sharpen.Sharpen, "forward", lambda self, *given: forward(self, *given) * 2)
     assert identity(small_machine()) != before
+
+
+def test_every_file_that_kernels_are_made_of_counts(tmp_path: Path) -> None:
+    """A header or a module that was changed or added makes other kernels."""
+    found = []
+    for name, text in [("one.py", "a"), ("one.hpp", "a"), ("one.hpp", "b"), ("two/one.py", "a"), ("notes.md", "a")]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+        package = types.ModuleType("package")
+        package.__path__ = [str(tmp_path)]
+        found.append(files_of(package))
+    assert len(set(found)) == 4
+    assert found[-1] == found[-2]
 
 
 def test_settings_of_modules_count() -> None:

@@ -25,13 +25,14 @@ extern "C" void multiply(R* out, const R* left, long n, const R* right, long m, 
 """
 
 
+@pytest.mark.parametrize("flags", [[], ["-march=native"]], ids=["any-processor", "this-processor"])
 @pytest.mark.parametrize(("real", "dtype"), [("float", torch.float32), ("double", torch.float64)])
-def test_products(real: str, dtype: torch.dtype, tmp_path: Path) -> None:
+def test_products(real: str, dtype: torch.dtype, flags: list[str], tmp_path: Path) -> None:
     """Sizes that fill vectors and blocks or do not, few rows, many and none; the share of others is left alone."""
     header = Path(source.__file__).with_name("products.hpp").read_text()
     (tmp_path / "f.cpp").write_text(FUNCTIONS % (real, header))
     subprocess.run(
-        [compiler(), "-std=c++17", "-O1", "-fPIC", "-shared", "f.cpp", "-o", "f.so"], cwd=tmp_path, check=True
+        [compiler(), "-std=c++17", "-O1", *flags, "-fPIC", "-shared", "f.cpp", "-o", "f.so"], cwd=tmp_path, check=True
     )
     multiply = ctypes.CDLL(str(tmp_path / "f.so")).multiply
     multiply.argtypes = (*[ctypes.c_void_p] * 2, ctypes.c_long, ctypes.c_void_p, *[ctypes.c_long] * 4)
