@@ -68,7 +68,10 @@ STUDIES: Mapping[str, Study] = {
     "repeat-copy": Study({"repeat-copy": range(440, 450)}, "payload_errors"),
     "repeat-copy-content": Study({"variants/repeat-copy-content": range(420, 426)}, "payload_errors"),
     "associative-recall": Study({"associative-recall": range(210, 220)}, "bits_per_sequence"),
-    "dynamic-ngrams": Study({"dynamic-ngrams": range(300, 305)}, "bits_above_optimum", learning="bits_above_optimum"),
+    "dynamic-ngrams": Study({"dynamic-ngrams": range(330, 340)}, "bits_above_optimum", learning="bits_above_optimum"),
+    "dynamic-ngrams-paper-heads": Study(
+        {"variants/dynamic-ngrams-paper-heads": range(300, 305)}, "bits_above_optimum", learning="bits_above_optimum"
+    ),
     "priority-sort": Study(
         {
             "priority-sort": range(510, 520),
