@@ -78,6 +78,13 @@ MACHINES: dict[str, Callable[[], NTMSpec]] = {
             ),
         ]
     ),
+    "writes-where-read": lambda: _machine(
+        heads=[
+            WriteSpec(addressing=[ShiftSpec(), InterpolateSpec(group="read"), SharpenSpec()]),
+            WriteSpec(name="another", count=2, addressing=[InterpolateSpec(group="read")]),
+            ReadSpec(count=2, addressing=[ContentSpec(), SharpenSpec()]),
+        ]
+    ),
     "no-reads": lambda: _machine(heads=[WriteSpec(addressing=PAPER)]),
     "trackers-state-and-noise": lambda: _machine(
         memory=MatrixSpec(slots=SLOTS, width=WIDTH, start=LearnedSpec(scale=0.5), trackers=[WrittenSpec()]),
