@@ -95,7 +95,11 @@ STUDIES: Mapping[str, Study] = {
         {"variants/dynamic-ngrams-paper-heads": range(300, 305)}, "bits_above_optimum", learning="bits_above_optimum"
     ),
     "priority-sort": Study(
-        {"priority-sort": range(520, 530)},
+        {
+            "priority-sort": range(520, 530),
+            "baselines/priority-sort-lstm": range(520, 521),
+            "baselines/priority-sort-transformer": range(520, 521),
+        },
         "bits_per_sequence",
         solved="less than 10 bits of 128 with 20 items",
         paper="18 to 20 bits after 1,000,000 sequences",
