@@ -2,9 +2,9 @@
 
     python docs/examples/context_slots.py RUN [SEQUENCES]
 
-For each context of bits: how often the heaviest slot of the read head is the one that this context has most often, in
-all sequences; how many of the contexts share theirs with no other; and how much of the write head's weight lies where
-was read at the step before.
+How often the heaviest slot of the read head is the one that its context of bits has most often, in all sequences; how
+many slots that are, for how many contexts; and how alike the write head's weighting is to the read head's of the step
+before.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ntm_toolkit import load_spec
 from ntm_toolkit.cli.trained import trained_model
+from ntm_toolkit.spec.errors import ToolkitError
 from ntm_toolkit.trace.record import record_weightings
 
 
@@ -48,6 +49,8 @@ def main(folder: str, sequences: str = "16") -> None:
     """Print it of a run."""
     run = Path(folder)
     spec = load_spec(run / "spec.yaml")
+    if not hasattr(spec.task, "context"):
+        sys.exit(f"{run}: its task is '{spec.task.kind_of()}', which has no contexts; give a run of dynamic-ngrams")
     model = trained_model(spec, run).eval()
     episodes = spec.task.build().episodes(torch.Generator().manual_seed(0), int(sequences))
     with torch.no_grad():
@@ -61,4 +64,9 @@ def main(folder: str, sequences: str = "16") -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if len(sys.argv) not in (2, 3):
+        sys.exit(__doc__)
+    try:
+        main(*sys.argv[1:])
+    except ToolkitError as error:
+        sys.exit(str(error))
