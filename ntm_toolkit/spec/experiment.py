@@ -11,6 +11,7 @@ from ntm_toolkit.spec.errors import SpecError
 from ntm_toolkit.spec.families import ModelSpec, OptimizerSpec, SinkSpec, TaskSpec
 from ntm_toolkit.spec.parts import distinct_names
 from ntm_toolkit.spec.paths import parse_path
+from ntm_toolkit.spec.schedules import NotNegative, Schedule
 from ntm_toolkit.spec.strict import StrictModel
 
 Axes = dict[str, Annotated[int, Field(ge=1, le=1 << 20)]]
@@ -152,6 +153,10 @@ class TrainingSpec(StrictModel):
     )
     optimizer: OptimizerSpec = Field(description="How gradients change parameters.")
     clip: ClipSpec = Field(default=ClipSpec(), description="What is done to gradients first.")
+    weight_noise: NotNegative = Field(
+        default=Schedule(knots={0: 0.0}),
+        description="Standard deviation of the noise on weights at which each update's gradient is taken.",
+    )
     average: AverageSpec | None = Field(default=None, description="A moving average of the weights; none: not kept.")
     plateau: PlateauSpec | None = Field(
         default=None, description="When the learning rate is lowered for lack of progress; none: never."

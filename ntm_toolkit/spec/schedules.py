@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from ntm_toolkit.spec.strict import LARGEST, StrictModel
@@ -67,3 +68,18 @@ def _as_schedule(value: Any) -> Any:
 
 Scalar = Annotated[Schedule, BeforeValidator(_as_schedule, json_schema_input_type=float | Schedule)]
 """A number, or a schedule of it."""
+
+
+def _values(fits: Callable[[float], bool], wanted: str) -> AfterValidator:
+    def check(schedule: Schedule) -> Schedule:
+        wrong = [value for value in schedule.knots.values() if not fits(value)]
+        if wrong:
+            raise PydanticCustomError("ntm", "{text}", {"text": f"expected {wanted}, got {wrong[0]:g}"})
+        return schedule
+
+    return AfterValidator(check)
+
+
+NotNegative: TypeAlias = Annotated[Scalar, _values(lambda value: value >= 0, "a number of at least 0")]
+Positive: TypeAlias = Annotated[Scalar, _values(lambda value: value > 0, "a number above 0")]
+Fraction: TypeAlias = Annotated[Scalar, _values(lambda value: 0 <= value < 1, "a number from 0 to below 1")]

@@ -41,6 +41,7 @@ class Descent:
         team: the processes whose gradients add up to the batch's; alone unless given.
 
     Attributes:
+        parameters: what is trained.
         optimizer: the optimiser.
         compiled: by dtype, what the compiled code of its rule is known by; empty where there is none.
     """
@@ -52,26 +53,26 @@ class Descent:
         clip: ClipSpec,
         team: Team | None = None,
     ) -> None:
-        self._parameters, self._spec, self._clip = list(parameters), optimizer, clip
+        self.parameters, self._spec, self._clip = list(parameters), optimizer, clip
         self._team = team or Team()
-        self._places = _places(self._parameters) if optimizer.elementwise else []
-        self._vectors = [ParameterVector([self._parameters[place] for place in places]) for places in self._places]
-        self.optimizer = optimizer.build([vector.whole for vector in self._vectors] or self._parameters)
+        self._places = _places(self.parameters) if optimizer.elementwise else []
+        self._vectors = [ParameterVector([self.parameters[place] for place in places]) for places in self._places]
+        self.optimizer = optimizer.build([vector.whole for vector in self._vectors] or self.parameters)
         self.compiled: Mapping[str, str] = {}
         self._has_followed = False
         self._gradients: list[Tensor] = []
-        self._small = sum(parameter.numel() for parameter in self._parameters) < _WORTH_THREADS
+        self._small = sum(parameter.numel() for parameter in self.parameters) < _WORTH_THREADS
 
     def clear(self) -> None:
         """Forget the parameters' gradients."""
-        for parameter in self._parameters:
+        for parameter in self.parameters:
             parameter.grad = None
 
     def norm(self) -> Tensor:
         """Take up the gradients that the parameters have now, of all processes, and return their Euclidean norm."""
         self._agree_on_which_rest()
         self._gradients = [vector.take_gradients() for vector in self._vectors] or [
-            parameter.grad for parameter in self._parameters if parameter.grad is not None
+            parameter.grad for parameter in self.parameters if parameter.grad is not None
         ]
         self._team.add_up(self._gradients)
         with _one_thread(self._small):
@@ -85,9 +86,9 @@ class Descent:
         """Give a parameter that has a gradient in another process, and none here, one of zeros."""
         if self._team.size == 1:
             return
-        given = torch.tensor([float(parameter.grad is not None) for parameter in self._parameters])
+        given = torch.tensor([float(parameter.grad is not None) for parameter in self.parameters])
         self._team.add_up([given])
-        for parameter, count in zip(self._parameters, given.tolist(), strict=True):
+        for parameter, count in zip(self.parameters, given.tolist(), strict=True):
             if parameter.grad is None and count:
                 parameter.grad = torch.zeros_like(parameter)
 
@@ -157,7 +158,7 @@ class Descent:
 
     def values(self) -> list[Tensor]:
         """Return the parameters' values in as few tensors as they lie in; to change these is to change them."""
-        return [vector.whole.detach() for vector in self._vectors] or [value.detach() for value in self._parameters]
+        return [vector.whole.detach() for vector in self._vectors] or [value.detach() for value in self.parameters]
 
     def split(self, values: Sequence[Tensor]) -> list[Tensor]:
         """Return what is laid out as `values` as tensors of the parameters' shapes, in their order."""
@@ -174,8 +175,8 @@ class Descent:
         Raises:
             ValueError: they are of other parameters.
         """
-        if [part.shape for part in parts] != [parameter.shape for parameter in self._parameters]:
-            raise ValueError(f"it is of other parameters than these {len(self._parameters)}")
+        if [part.shape for part in parts] != [parameter.shape for parameter in self.parameters]:
+            raise ValueError(f"it is of other parameters than these {len(self.parameters)}")
         if not self._vectors:
             return list(parts)
         pairs = zip(self._vectors, self._places, strict=True)
@@ -212,7 +213,7 @@ class Descent:
         own = self._for_parameters(self.optimizer.state_dict())
         groups = self.optimizer.state_dict()["param_groups"]
         if [group["params"] for group in state["param_groups"]] != [group["params"] for group in own["param_groups"]]:
-            raise ValueError(f"it is of other parameters than these {len(self._parameters)}")
+            raise ValueError(f"it is of other parameters than these {len(self.parameters)}")
         by_vector: dict[int, dict[str, Any]] = {}
         for index, (vector, places) in enumerate(zip(self._vectors, self._places, strict=True)):
             averages = [state["state"].get(place, {}) for place in places]

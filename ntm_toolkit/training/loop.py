@@ -337,7 +337,8 @@ class _Session:
         count = episodes.inputs.shape[1]
         for first, end in divided(0, count, training.accumulate * self._team.size):
             key = noise if end - first == count else replace(noise, first=first, total=count)
-            finding = diagnose(trainer.model, trainer.task_now, episodes.sequences(first, end), key)
+            with trainer.noisy():
+                finding = diagnose(trainer.model, trainer.task_now, episodes.sequences(first, end), key)
             if finding.where != "nowhere":
                 break
         return finding

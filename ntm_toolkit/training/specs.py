@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, model_validator
 from pydantic import Field as PydanticField
+from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
 from ntm_toolkit.plugins.hooks import hookimpl
 from ntm_toolkit.spec.families import OptimizerSpec, SinkSpec
 from ntm_toolkit.spec.parts import PartSpec
-from ntm_toolkit.spec.schedules import Scalar, Schedule
+from ntm_toolkit.spec.schedules import Fraction, NotNegative, Positive, Schedule
 
 if TYPE_CHECKING:
     import torch
 
     from ntm_toolkit import parts
-
-
-def _values(fits: Callable[[float], bool], wanted: str) -> AfterValidator:
-    def check(schedule: Schedule) -> Schedule:
-        wrong = [value for value in schedule.knots.values() if not fits(value)]
-        if wrong:
-            raise PydanticCustomError("ntm", "{text}", {"text": f"expected {wanted}, got {wrong[0]:g}"})
-        return schedule
-
-    return AfterValidator(check)
-
-
-NotNegative: TypeAlias = Annotated[Scalar, _values(lambda value: value >= 0, "a number of at least 0")]
-Positive: TypeAlias = Annotated[Scalar, _values(lambda value: value > 0, "a number above 0")]
-Fraction: TypeAlias = Annotated[Scalar, _values(lambda value: 0 <= value < 1, "a number from 0 to below 1")]
 
 
 def _constant(value: float) -> Schedule:

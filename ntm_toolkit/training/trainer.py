@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from ntm_toolkit.training.diagnosis import all_finite
 from ntm_toolkit.training.gradients import Passed, pass_in_parts, pass_whole
 from ntm_toolkit.training.profile import Laps, Part, Unmeasured
 from ntm_toolkit.training.team import Team
+from ntm_toolkit.training.weight_noise import WeightNoise
 
 _WAITING = 64
 """Updates whose metrics wait to be computed and read back together."""
@@ -136,6 +137,7 @@ class Trainer:
             )
         self._team.copy_from_first(list(model.state_dict().values()))
         self._average = None if training.average is None else WeightAverage(training.average, self.descent)
+        self._weight_noise = WeightNoise(training.weight_noise, training.seed, self.descent)
         self._is_whole = self._team.size == training.accumulate == 1 and training.truncate is None
         self.rate = 1.0
         self.updates = 0
@@ -149,6 +151,10 @@ class Trainer:
     def noise(self) -> NoiseKey:
         """Which random numbers the next update's noisy parts are given."""
         return NoiseKey(self.spec.training.seed, self.updates)
+
+    def noisy(self) -> AbstractContextManager[None]:
+        """Return a context in which the weights have the noise at which the next update's gradient is taken."""
+        return self._weight_noise.on(self.updates, self.sequences)
 
     @property
     def task_now(self) -> Task:
@@ -191,7 +197,8 @@ class Trainer:
         episodes = self._next_episodes()
         lap(Part.DATA)
         self.descent.clear()
-        passed = self._pass(task, episodes)
+        with self.noisy():
+            passed = self._pass(task, episodes)
         norm = self.descent.norm()
         count, loss, metrics = episodes.inputs.shape[1], passed.loss, None
         finite, values_are = all_finite((loss, norm, *passed.ends)), True

@@ -37,9 +37,11 @@ WAYS: dict[str, dict[str, Any]] = {
     "average kept": {"average": AverageSpec(decay=0.5, evaluate="raw")},
     "plateau": {"plateau": _NO_PROGRESS, "evaluate_every": 4},
     "parts": {"accumulate": 2, "truncate": 3},
+    "noise": {"weight_noise": 0.1},
     "curriculum": {"curriculum": [PhaseSpec(until=14, set={"task.length.max": 2})]},
     "all": {
         "average": AverageSpec(),
+        "weight_noise": 0.05,
         "plateau": _NO_PROGRESS,
         "evaluate_every": 4,
         "batch": 3,

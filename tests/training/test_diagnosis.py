@@ -200,3 +200,15 @@ def test_parameters_that_run_away_are_found(tiny: Tiny) -> None:
     assert outcome.stopped_because == "non-finite"
     assert outcome.finding is not None
     assert outcome.finding["message"]
+
+
+def test_what_noise_on_weights_makes_is_found(tiny: Tiny, tmp_path: Path) -> None:
+    """Diagnosed with the noise on, and kept without: the weights are those of before the update."""
+    spec = tiny(weight_noise=1e30)
+    outcome = train(spec, tmp_path / "run")
+    assert outcome.stopped_because == "non-finite"
+    assert outcome.finding is not None
+    assert outcome.finding["where"] != "nowhere"
+    kept, _ = checkpoint.newest(tmp_path / "run" / "checkpoints")
+    assert kept is not None
+    assert all(torch.equal(kept.weights[name], value) for name, value in build(spec).state_dict().items())

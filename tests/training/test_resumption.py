@@ -22,7 +22,7 @@ from .conftest import stop_at
 
 Result = Callable[[Path], dict[str, bytes]]
 Tiny = Callable[..., ExperimentSpec]
-NEWER = ("accumulate", "truncate", "curriculum", "average", "plateau")
+NEWER = ("accumulate", "truncate", "curriculum", "average", "plateau", "weight_noise")
 """Fields of `training` that runs of older toolkits do not have."""
 
 

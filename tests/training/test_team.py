@@ -72,6 +72,7 @@ def test_two_processes_agree_with_one(tiny: Tiny, tmp_path: Path) -> None:
         "sequences": 22,  # the last update has one sequence, for two processes
         "accumulate": 2,
         "truncate": 4,
+        "weight_noise": 0.05,
         "average": AverageSpec(decay=0.5, evaluate="raw"),
         "plateau": PlateauSpec(metric="bit_errors", patience=1, margin=100.0, sequences=2),
         "evaluate_every": 6,
