@@ -36,7 +36,10 @@ PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 _MARK = re.compile(r"(<!-- study: ([\w, -]+): ([^\n]+?) -->\n).*?(<!-- end of study -->\n)", re.DOTALL)
 _SETTING = re.compile(r"(\w+)\[(.*)\]")
 _STYLE = {"svg.fonttype": "none", "svg.hashsalt": "studies", "font.size": 8, "axes.spines.top": False}
-_COLORS = ("#3d86cf", "#d2691e", "#4c9a5b", "#9467bd", "#8c564b", "#888888")
+_COLORS = (
+    *("#3d86cf", "#d2691e", "#4c9a5b", "#9467bd", "#8c564b", "#888888"),
+    *("#17a2b8", "#c0392b", "#b8a000", "#e377c2", "#1f3b6f", "#7fbf3f"),
+)
 
 
 def keep(name: str, folder: Path) -> None:

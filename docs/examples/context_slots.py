@@ -64,7 +64,7 @@ def main(folder: str, sequences: str = "16") -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3):
+    if len(sys.argv) not in (2, 3) or not all(word.isdecimal() and int(word) > 0 for word in sys.argv[2:]):
         sys.exit(__doc__)
     try:
         main(*sys.argv[1:])

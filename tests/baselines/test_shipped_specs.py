@@ -110,9 +110,13 @@ def test_the_paper_s_baselines_have_the_paper_s_parameters(task: str, registry: 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("kind", ["lstm", "transformer"])
 def test_baselines_share_all_but_model_and_optimiser(task: str, kind: str, registry: Registry) -> None:
-    """Task, budget, rules and evaluation are those of the task's own spec, so that runs compare; they build."""
+    """Task, budget, rules and evaluation are those of the task's own spec, so that runs compare; they build.
+
+    Noise on weights is of the optimiser's side: how large it may be depends on the weights.
+    """
     own, base = loaded(f"baselines/{task}-{kind}", registry), loaded(task, registry)
     assert own.model.kind_of() == kind
-    assert own.training.model_copy(update={"optimizer": base.training.optimizer}) == base.training
+    steps = {name: getattr(base.training, name) for name in ("optimizer", "weight_noise")}
+    assert own.training.model_copy(update=steps) == base.training
     assert own.model_copy(update={"model": base.model, "training": base.training}) == base
     assert parameters(own) > 0
