@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from ntm_toolkit.spec.errors import describe
 from ntm_toolkit.spec.strict import LARGEST, StrictModel
 
 Sequences = Annotated[int, Field(ge=0, le=10**12)]
@@ -63,6 +64,9 @@ class Schedule(StrictModel):
 def _as_schedule(value: Any) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return {"knots": {0: value}}
+    if not isinstance(value, Schedule | dict):
+        text = f"expected a number, or a schedule such as {{knots: {{0: 1.0, 5000: 0.1}}}}, got {describe(value)}"
+        raise PydanticCustomError("ntm", "{text}", {"text": text})
     return value
 
 

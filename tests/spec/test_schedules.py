@@ -71,6 +71,18 @@ def test_a_number_is_short_for_a_constant_schedule() -> None:
     assert [schedule.at(n) for n in (0, 7, 10**9)] == [3e-4] * 3
 
 
+@pytest.mark.parametrize(
+    ("value", "called"),
+    [("1e-3", "'1e-3' (a string)"), (True, "true"), ([1.0], "a list of 1"), (None, "nothing")],
+)
+def test_what_is_neither_is_called_by_its_name(value: object, called: str) -> None:
+    """The message says both that would do."""
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(Scalar).validate_python(value)
+    (error,) = caught.value.errors()
+    assert error["msg"] == f"expected a number, or a schedule such as {{knots: {{0: 1.0, 5000: 0.1}}}}, got {called}"
+
+
 def test_a_geometric_curve_through_zero_is_refused() -> None:
     """A geometric curve has no value where a knot is not above 0."""
     with pytest.raises(ValidationError, match="above 0"):
