@@ -79,7 +79,11 @@ STUDIES: Mapping[str, Study] = {
     ),
     "repeat-copy-content": Study({"variants/repeat-copy-content": range(420, 426)}, "payload_errors"),
     "associative-recall": Study(
-        {"associative-recall": range(210, 220)},
+        {
+            "associative-recall": range(210, 220),
+            "baselines/associative-recall-lstm": range(210, 211),
+            "baselines/associative-recall-transformer": range(210, 211),
+        },
         "bits_per_sequence",
         solved="less than 1 bit of 18 with 15 items and 2 with 20; training has 6",
         paper="7 to 8 bits with 20 items",
