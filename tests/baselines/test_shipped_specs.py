@@ -112,11 +112,12 @@ def test_the_paper_s_baselines_have_the_paper_s_parameters(task: str, registry: 
 def test_baselines_share_all_but_model_and_optimiser(task: str, kind: str, registry: Registry) -> None:
     """Task, budget, rules and evaluation are those of the task's own spec, so that runs compare; they build.
 
-    Noise on weights is of the optimiser's side: how large it may be depends on the weights.
+    Noise on weights is of the optimiser's side, since how large it may be depends on the weights; baselines have none.
     """
     own, base = loaded(f"baselines/{task}-{kind}", registry), loaded(task, registry)
     assert own.model.kind_of() == kind
     steps = {name: getattr(base.training, name) for name in ("optimizer", "weight_noise")}
     assert own.training.model_copy(update=steps) == base.training
+    assert constant(own.training.weight_noise) == 0
     assert own.model_copy(update={"model": base.model, "training": base.training}) == base
     assert parameters(own) > 0
