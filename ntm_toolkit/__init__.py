@@ -4,8 +4,9 @@
     model = ntm_toolkit.build(spec)
     outputs, state = model(inputs, lengths=lengths)
     outcome = ntm_toolkit.train(spec, "runs/copy-3")
+    spec, model = ntm_toolkit.load_run("runs/copy-3")
 
-Importing this package does not import torch; `build` and `train` do.
+Importing this package does not import torch; `build`, `train` and `load_run` do.
 """
 
 from __future__ import annotations
@@ -19,10 +20,16 @@ if TYPE_CHECKING:
     from ntm_toolkit.building import build
     from ntm_toolkit.experiments import load_spec
     from ntm_toolkit.training.loop import train
+    from ntm_toolkit.training.trained import load_run
 
-__all__ = ["__version__", "build", "hookimpl", "load_spec", "train"]
+__all__ = ["__version__", "build", "hookimpl", "load_run", "load_spec", "train"]
 
-_HOMES = {"build": "ntm_toolkit.building", "load_spec": "ntm_toolkit.experiments", "train": "ntm_toolkit.training.loop"}
+_HOMES = {
+    "build": "ntm_toolkit.building",
+    "load_run": "ntm_toolkit.training.trained",
+    "load_spec": "ntm_toolkit.experiments",
+    "train": "ntm_toolkit.training.loop",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -153,7 +153,7 @@ def test_torch_is_imported_only_to_build(code: str) -> None:
 
 def test_the_package_has_what_it_names() -> None:
     """And nothing else."""
-    assert dir(ntm_toolkit) == ["__version__", "build", "hookimpl", "load_spec", "train"]
+    assert dir(ntm_toolkit) == ["__version__", "build", "hookimpl", "load_run", "load_spec", "train"]
     assert all(getattr(ntm_toolkit, name) for name in dir(ntm_toolkit))
     with pytest.raises(AttributeError, match="module 'ntm_toolkit' has no attribute 'biuld'"):
         ntm_toolkit.biuld  # noqa: B018

@@ -12,14 +12,12 @@ import math
 import sys
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from ntm_toolkit import load_spec
-from ntm_toolkit.cli.trained import trained_model
+from ntm_toolkit import load_run
 from ntm_toolkit.spec.errors import ToolkitError
 
 EDGES = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 2.0)
@@ -56,13 +54,11 @@ def by_distance(distance: Tensor, bits: Tensor, wrong: Tensor) -> Iterator[tuple
 
 def main(folder: str, sequences: str = "512") -> None:
     """Print it of a run."""
-    run = Path(folder)
-    spec = load_spec(run / "spec.yaml")
+    spec, model = load_run(folder)
     scale = getattr(spec.task, "priority_scale", None)
     if scale is None:
-        sys.exit(f"{run}: its task is '{spec.task.kind_of()}', which has no priorities; give a run of priority-sort")
+        sys.exit(f"{folder}: its task is '{spec.task.kind_of()}', which has no priorities; give a run of priority-sort")
     items, bits = spec.task.items.max, spec.task.bits
-    model = trained_model(spec, run).eval()
     episodes = spec.task.build().held_out(torch.Generator().manual_seed(0), int(sequences), 0, items=items)
     with torch.no_grad():
         outputs, _ = model(episodes.inputs)

@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import sys
 from collections import Counter, defaultdict
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ntm_toolkit import load_spec
-from ntm_toolkit.cli.trained import trained_model
+from ntm_toolkit import load_run
 from ntm_toolkit.spec.errors import ToolkitError
 from ntm_toolkit.trace.record import record_weightings
 
@@ -47,11 +45,9 @@ def where_was_read(write: Tensor, read: Tensor) -> float:
 
 def main(folder: str, sequences: str = "16") -> None:
     """Print it of a run."""
-    run = Path(folder)
-    spec = load_spec(run / "spec.yaml")
+    spec, model = load_run(folder)
     if not hasattr(spec.task, "context"):
-        sys.exit(f"{run}: its task is '{spec.task.kind_of()}', which has no contexts; give a run of dynamic-ngrams")
-    model = trained_model(spec, run).eval()
+        sys.exit(f"{folder}: its task is '{spec.task.kind_of()}', which has no contexts; give a run of dynamic-ngrams")
     episodes = spec.task.build().episodes(torch.Generator().manual_seed(0), int(sequences))
     with torch.no_grad():
         found = record_weightings(model, episodes)

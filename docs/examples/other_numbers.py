@@ -10,13 +10,11 @@ without fault whatever it is told.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ntm_toolkit import load_spec
-from ntm_toolkit.cli.trained import trained_model
+from ntm_toolkit import load_run
 from ntm_toolkit.parts import Episodes
 from ntm_toolkit.spec.errors import ToolkitError
 
@@ -41,13 +39,11 @@ def errors_by_repeat(outputs: Tensor, episodes: Episodes, bits: int, length: int
 
 def main(folder: str, length: str = "", repeats: str = "") -> None:
     """Print it of a run."""
-    run = Path(folder)
-    spec = load_spec(run / "spec.yaml")
+    spec, model = load_run(folder)
     task = spec.task
     if not hasattr(task, "wrong_range"):
-        sys.exit(f"{run}: its task is '{task.kind_of()}', which says no number; give a run of repeat-copy")
+        sys.exit(f"{folder}: its task is '{task.kind_of()}', which says no number; give a run of repeat-copy")
     size = {"length": int(length or task.length.max), "repeats": int(repeats or task.repeats.max)}
-    model = trained_model(spec, run).eval()
     largest = max(size["repeats"], task.repeats.max, task.wrong_range.max if task.wrong_range else 0)
     print(f"wrong bits in each of {size['repeats']} repeats of {size['length']} vectors, by the number that was told")
     for number in range(1, largest + 1):

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ntm_toolkit.spec.errors import ToolkitError
-
 if TYPE_CHECKING:
     from ntm_toolkit.parts import SequenceModel
     from ntm_toolkit.spec.experiment import ExperimentSpec
@@ -20,18 +18,10 @@ def trained_model(spec: ExperimentSpec, folder: Path) -> SequenceModel:
     Raises:
         ToolkitError: there is no checkpoint, or none that is sound, or it is of another model.
     """
-    from ntm_toolkit.building import build
-    from ntm_toolkit.training import checkpoint
     from ntm_toolkit.training.run_folder import RunFolder
+    from ntm_toolkit.training.trained import model_of
 
-    found, damages = checkpoint.newest(RunFolder(folder).checkpoints)
+    model, damages = model_of(spec, RunFolder(folder))
     for damage in damages:
         click.echo(f"warning: {damage}", err=True)
-    if found is None:
-        raise ToolkitError(f"{folder}: the run has no checkpoint yet")
-    model = build(spec)
-    try:
-        model.load_state_dict(found.weights)
-    except RuntimeError as error:
-        raise ToolkitError(f"{folder}: the checkpoint does not fit the model of its spec: {error}") from error
     return model

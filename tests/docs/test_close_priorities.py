@@ -12,8 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ntm_toolkit import load_spec
-from ntm_toolkit.cli.trained import trained_model
+from ntm_toolkit import load_run
 from tests.docs.trained import trained
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "examples" / "close_priorities.py"
@@ -68,11 +67,11 @@ def test_a_run(example: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFi
     capsys.readouterr()
     example["main"](str(run), "64")
     title, _, *rows = capsys.readouterr().out.splitlines()
-    spec = load_spec(run / "spec.yaml")
+    spec, model = load_run(run)
     task = spec.task.build()
     episodes = task.held_out(torch.Generator().manual_seed(0), 64, 0, items=5)
     with torch.no_grad():
-        outputs, _ = trained_model(spec, run)(episodes.inputs)
+        outputs, _ = model(episodes.inputs)
     paid = task.metrics(outputs, episodes)["bits_per_sequence"].mean()
     assert title == f"5 items, 64 sequences: {paid:.2f} bits a sequence"
     assert sum(int(line.split()[3]) for line in rows if "%" in line) == 64 * 4

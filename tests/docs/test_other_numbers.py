@@ -11,8 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ntm_toolkit import load_spec
-from ntm_toolkit.cli.trained import trained_model
+from ntm_toolkit import load_run
 from ntm_toolkit.tasks.specs import RepeatCopySpec
 from tests.docs.trained import trained
 
@@ -48,13 +47,13 @@ def test_a_run(example: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFi
     title, *lines = capsys.readouterr().out.splitlines()
     assert title == "wrong bits in each of 3 repeats of 2 vectors, by the number that was told"
     assert [line.split(":")[0].strip() for line in lines] == ["1", "2", "3"]
-    spec = load_spec(run / "spec.yaml")
+    spec, model = load_run(run)
     told = type(spec.task).model_validate(
         {**spec.task.model_dump(), "wrong_numbers": 1, "wrong_range": {"min": 3, "max": 3}}
     )
     episodes = told.build().episodes(torch.Generator().manual_seed(0), 64, length=2, repeats=3)
     with torch.no_grad():
-        outputs, _ = trained_model(spec, run)(episodes.inputs)
+        outputs, _ = model(episodes.inputs)
     errors = told.build().metrics(outputs, episodes)["payload_errors"].mean()
     assert sum(map(float, lines[2].split(":")[1].split())) == pytest.approx(float(errors), abs=0.15)
 
