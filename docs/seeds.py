@@ -72,11 +72,12 @@ STUDIES: Mapping[str, Study] = {
         paper="solved after about 100,000 sequences",
     ),
     "repeat-copy": Study(
-        {"repeat-copy": range(440, 450)},
+        {"repeat-copy": range(490, 492)},
         "payload_errors",
         solved="no wrong bit in 20 vectors 10 times, nor in 10 vectors 15 times; training has 10 and 10",
         paper="solved",
     ),
+    "repeat-copy-lstm": Study({"variants/repeat-copy-lstm": range(440, 450)}, "payload_errors"),
     "repeat-copy-content": Study({"variants/repeat-copy-content": range(420, 426)}, "payload_errors"),
     "associative-recall": Study(
         {

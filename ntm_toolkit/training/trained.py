@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 from ntm_toolkit.building import build
@@ -15,7 +16,9 @@ from ntm_toolkit.training import checkpoint
 from ntm_toolkit.training.run_folder import SPEC, RunFolder
 
 
-def load_run(folder: str | Path, *, registry: Registry | None = None) -> tuple[ExperimentSpec, SequenceModel]:
+def load_run(
+    folder: str | Path, overrides: Sequence[str] = (), *, registry: Registry | None = None
+) -> tuple[ExperimentSpec, SequenceModel]:
     """Return a run's spec, and its model with the weights of its newest checkpoint, in evaluation mode.
 
     They are the weights that `ntm eval` evaluates: where training keeps an average of them, the average. Where newer
@@ -24,18 +27,20 @@ def load_run(folder: str | Path, *, registry: Registry | None = None) -> tuple[E
 
     Args:
         folder: the run's, such as `runs/copy-0-1`.
+        overrides: changes by path of where and how it runs, as in `device=cpu` or `runtime=eager`.
         registry: the parts that kinds are looked up among; all installed plugins' unless given.
 
     Raises:
         ToolkitError: it is no run, a plugin that it needs is not loaded, it has no checkpoint or none that is sound, or
             the checkpoint is of another model.
+        SpecError: a change is wrong.
     """
     run = RunFolder(folder)
     registry = load() if registry is None else registry
     made_with = run.record()["parts"]
     if missing := missing_plugins(registry, made_with):
         raise ToolkitError("\n".join(missing))
-    spec = load_spec(run.path / SPEC, registry=registry)
+    spec = load_spec(run.path / SPEC, overrides, registry=registry)
     model, damages = model_of(spec, run)
     for message in [*changed_plugins(registry, made_with), *damages]:
         warnings.warn(message, RuntimeWarning, stacklevel=2)

@@ -66,6 +66,15 @@ def test_a_plugin_that_is_not_loaded(run: Path) -> None:
         load_run(run)
 
 
+def test_it_runs_otherwise(run: Path) -> None:
+    """Where and how is changed by path; of another size the checkpoint does not fit."""
+    spec, model = load_run(run, ["runtime=eager", "dtype=float64"])
+    assert spec.runtime.kind == "eager"
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float64}
+    with pytest.raises(ToolkitError, match="the checkpoint does not fit the model of its spec"):
+        load_run(run, ["model.controller.size=17"])
+
+
 def test_no_run(tmp_path: Path) -> None:
     """The message says how one is made."""
     with pytest.raises(ToolkitError, match=r"the folder is not there; `ntm train SPEC --run .*` makes one"):
