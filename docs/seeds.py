@@ -72,7 +72,7 @@ STUDIES: Mapping[str, Study] = {
         paper="solved after about 100,000 sequences",
     ),
     "repeat-copy": Study(
-        {"repeat-copy": range(490, 494)},
+        {"repeat-copy": range(490, 500)},
         "payload_errors",
         solved="no wrong bit in 20 vectors 10 times, nor in 10 vectors 15 times; training has 10 and 10",
         paper="solved",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -44,27 +45,48 @@ def results(machine: Machine, inputs: torch.Tensor, lengths: torch.Tensor | None
     return [outputs.detach(), *(state[path].detach() for path in sorted(state)), *gradients]
 
 
+@dataclass(frozen=True)
+class Shared:
+    """What tests that compile share, as a case takes half a minute to compile.
+
+    Attributes:
+        machine: the machine.
+        loop: what compiles its step.
+        before: graphs that had been compiled before its first.
+    """
+
+    machine: Machine
+    loop: CompiledLoop
+    before: int
+
+
+@pytest.fixture(scope="module")
+def shared() -> Shared:
+    """One of them."""
+    return Shared(small_machine(), CompiledLoop(), counters["stats"]["unique_graphs"])
+
+
 @needs_compiler
-def test_agrees_with_eager_and_compiles_once_for_each_case() -> None:
+def test_agrees_with_eager_and_compiles_once_for_each_case(shared: Shared) -> None:
     """Values and gradients agree to 1e-10 for any batch, length and raggedness, with one compilation a case."""
-    machine, loop = small_machine(), CompiledLoop()
-    before = counters["stats"]["unique_graphs"]
+    machine = shared.machine
     for batch, time, ragged in [(3, 2, False), (5, 7, False), (3, 4, True), (8, 1, True), (2, 41, False)]:
         inputs = torch.rand(time, batch, 4, dtype=torch.float64)
         lengths = torch.randint(0, time + 1, (batch,)) if ragged else None
         machine.runner = EagerLoop()
         expected = results(machine, inputs, lengths)
-        machine.runner = loop
+        machine.runner = shared.loop
         for ours, theirs in zip(results(machine, inputs, lengths), expected, strict=True):
             torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
-    assert counters["stats"]["unique_graphs"] - before == 2
+    assert counters["stats"]["unique_graphs"] - shared.before == 2
 
 
 @needs_compiler
-def test_backward_can_be_repeated() -> None:
+def test_backward_can_be_repeated(shared: Shared) -> None:
     """A graph that is retained gives the same gradients a second time."""
-    machine = small_machine()
-    machine.runner = CompiledLoop()
+    machine = shared.machine
+    machine.runner = shared.loop
+    machine.zero_grad()
     loss = machine(torch.rand(2, 1, 4, dtype=torch.float64))[0].sum()
     loss.backward(retain_graph=True)
     first = [p.grad.clone() for p in machine.parameters() if p.grad is not None]

@@ -27,7 +27,7 @@ model:
     - {kind: read, addressing: [content, shift]}
     - {kind: write, addressing: [content, shift]}
 task: {kind: copy, bits: 2, length: {min: 1, max: 2}}
-training: {sequences: 400, optimizer: adam, checkpoint_every: 5, evaluate_every: 100}
+training: {sequences: 200, optimizer: adam, checkpoint_every: 5, evaluate_every: 100}
 evaluation: {sequences: 8}
 runtime: eager
 threads: 1
