@@ -1,20 +1,22 @@
 """A kernel tried against eager before it is used: a step that mixes samples looks right while it is traced with one.
 
-What is compared, at a batch of 3 and 4 steps, full and ragged, from parameters near the machine's: outputs, the final
-state, and the gradients of inputs and parameters.
+What is compared, at a batch of 3 and 4 steps, from parameters near the machine's: outputs, the final state, and the
+gradients of inputs and parameters. Sequences are full and start afresh, then ragged, from a state that is unlike in all
+samples and slots: where all slots start alike, a machine may keep them so, and what is mixed is the same.
 """
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
 from ntm_toolkit.model.machine import Machine
 from ntm_toolkit.model.sequence import EagerLoop, Runner, StepFunction, Steps
-from ntm_toolkit.parts import NoiseKey
+from ntm_toolkit.parts import NoiseKey, State
 from ntm_toolkit.runtime.fused.kernel import Kernel
 from ntm_toolkit.runtime.fused.sequence import execute, finder_for
 from ntm_toolkit.runtime.fused.unsupported import UnsupportedError
@@ -58,20 +60,51 @@ class DisagreementError(UnsupportedError):
 
 def _try(kernel: Kernel, machine: Machine, lengths: tuple[int, ...] | None, attempt: int) -> None:
     inputs = _numbers((_TIME, _BATCH, machine.input_size), attempt).to(kernel.dtype)
-    ours = _results(_twin(machine, attempt), Always(kernel), inputs, lengths)
     try:
-        eager = _results(_twin(machine, attempt), EagerLoop(), inputs, lengths)
+        start, eager = _of_eager(machine, inputs, lengths, attempt)
     except Exception as error:
         message = (str(error).splitlines() or [""])[0]
         raise UnsupportedError(
             f"it fails in eager at a batch of {_BATCH}: {type(error).__name__}: {message}",
             "keep the first dimension for the batch, whatever its size",
         ) from error
+    ours = _results(_twin(machine, attempt), Always(kernel), inputs, lengths, start)
     try:
-        exact = _results(_twin(machine, attempt).double(), EagerLoop(), inputs.double(), lengths)
+        exact = _results(_twin(machine, attempt).double(), EagerLoop(), inputs.double(), lengths, start)
     except Exception:  # a part that keeps tensors of its own dtype
         exact = eager
     _compare(ours, eager, exact, kernel.dtype)
+
+
+Results = Mapping[str, Mapping[str, Tensor]]
+"""What came out, by kind and name."""
+
+Start = Callable[[Machine], State | None]
+"""What gives a machine the state from which it is tried."""
+
+
+def _of_eager(machine: Machine, inputs: Tensor, lengths: tuple[int, ...] | None, attempt: int) -> tuple[Start, Results]:
+    """Return from where the machine is tried, and eager's results from there."""
+    if lengths is not None:
+        with contextlib.suppress(Exception):  # a part may bear no other state than its own
+            return _unlike, _results(_twin(machine, attempt), EagerLoop(), inputs, lengths, _unlike)
+    return _afresh, _results(_twin(machine, attempt), EagerLoop(), inputs, lengths, _afresh)
+
+
+def _afresh(machine: Machine) -> State | None:
+    return None
+
+
+def _unlike(machine: Machine) -> State | None:
+    """Return the state before the first step with every number multiplied by another between one half and one."""
+    start = machine.initial_state(_BATCH)
+    factors = {path: 0.75 + 0.25 * _numbers(tuple(start[path].shape), seed) for seed, path in enumerate(sorted(start))}
+    return State(
+        {
+            path: value * factors[path].to(value.dtype) if value.is_floating_point() else value
+            for path, value in start.items()
+        }
+    )
 
 
 class Always:
@@ -107,14 +140,13 @@ def _numbers(shape: tuple[int, ...], seed: int) -> Tensor:
 
 
 def _results(
-    machine: Machine, runner: Runner, inputs: Tensor, lengths: tuple[int, ...] | None
-) -> dict[str, dict[str, Tensor]]:
+    machine: Machine, runner: Runner, inputs: Tensor, lengths: tuple[int, ...] | None, start: Start
+) -> Results:
     machine.runner, machine.batch_first = runner, False
     with torch.inference_mode(False), torch.enable_grad():
         inputs = inputs.clone().requires_grad_()
-        outputs, state = machine.forward(
-            inputs, lengths=None if lengths is None else torch.tensor(lengths), noise=NoiseKey(0, 0)
-        )
+        ragged = None if lengths is None else torch.tensor(lengths)
+        outputs, state = machine.forward(inputs, start(machine), ragged, noise=NoiseKey(0, 0))
         values = {"the output": outputs, **{f"the state {path}": state[path] for path in sorted(state)}}
         weights = {name: _numbers(tuple(value.shape), seed) for seed, (name, value) in enumerate(values.items())}
         moving = [value * weights[name].to(value.dtype) for name, value in values.items() if value.requires_grad]
@@ -126,9 +158,6 @@ def _results(
             f"the gradient of {name}": torch.zeros(()) if value is None else value for name, value in gradients.items()
         },
     }
-
-
-Results = Mapping[str, Mapping[str, Tensor]]
 
 
 def _compare(ours: Results, eager: Results, exact: Results, dtype: torch.dtype) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ntm_toolkit.addressing.specs import ContentSpec, InterpolateSpec, SharpenSpec
+from ntm_toolkit.addressing.specs import ContentSpec, SharpenSpec
 from ntm_toolkit.heads.specs import ReadSpec, WriteSpec
 from ntm_toolkit.model.machine import Machine
 from ntm_toolkit.runtime.compiled import compiler_problem
@@ -23,9 +23,12 @@ pytestmark = pytest.mark.skipif(compiler_problem(torch.device("cpu")) is not Non
 
 
 def machine_with(function: Callable[[Tensor], Tensor]) -> Machine:
-    """Return a small machine whose reading head has a stage of that function."""
-    reading = ReadSpec(addressing=[ContentSpec(), stage(function), InterpolateSpec()])
-    return small_machine(heads=[reading, WriteSpec(addressing=[ContentSpec(), InterpolateSpec()])])
+    """Return a small machine whose reading head has a stage of that function.
+
+    It goes by content alone and all slots start alike, so that by itself it never tells one from another, nor samples.
+    """
+    reading = ReadSpec(addressing=[ContentSpec(), stage(function)])
+    return small_machine(heads=[reading, WriteSpec(addressing=[ContentSpec()])])
 
 
 def squeezed(weighting: Tensor) -> Tensor:
