@@ -29,13 +29,13 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from ntm_toolkit import load_spec, plugins
+from ntm_toolkit import build, load_spec, plugins
 from ntm_toolkit.spec.experiment import ExperimentSpec
 
 ROOT = Path(__file__).resolve().parent.parent
 SUMMARIES = ROOT / "docs" / "results" / "seeds"
 FIGURES = ROOT / "docs" / "images" / "seeds"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "baselines.md")
 
 Summary = Mapping[str, Any]
 
@@ -72,7 +72,11 @@ STUDIES: Mapping[str, Study] = {
         paper="solved after about 100,000 sequences",
     ),
     "repeat-copy": Study(
-        {"repeat-copy": range(490, 500)},
+        {
+            "repeat-copy": range(490, 500),
+            "baselines/repeat-copy-lstm": range(490, 491),
+            "baselines/repeat-copy-transformer": range(490, 491),
+        },
         "payload_errors",
         solved="no wrong bit in 20 vectors 10 times, nor in 10 vectors 15 times; training has 10 and 10",
         paper="solved",
@@ -90,7 +94,10 @@ STUDIES: Mapping[str, Study] = {
         paper="7 to 8 bits with 20 items",
     ),
     "dynamic-ngrams": Study(
-        {"dynamic-ngrams": range(330, 340)},
+        {
+            "dynamic-ngrams": range(330, 340),
+            "baselines/dynamic-ngrams-lstm": range(330, 331),
+        },
         "bits_above_optimum",
         learning="bits_above_optimum",
         solved="within 1 bit of the optimal predictor",
@@ -223,7 +230,7 @@ def _kept(study: str) -> list[dict[str, Any]]:
 
 def written(page: str) -> str:
     """Return a page with what is kept in place of what stands between its marks."""
-    made = {"table": _table, "sentence": _sentence, "figures": _figures, "summary": _summary}
+    made = {"table": _table, "sentence": _sentence, "figures": _figures, "summary": _summary, "memory": _memory}
     return _MARK.sub(lambda found: f"{found[1]}{made[found[3]](found[2])}{found[4]}", page)
 
 
@@ -269,6 +276,40 @@ def _summary(_: str) -> str:
             cells = [f"`specs/{spec}.yaml`", plan.solved, f"{len(solved)} of {len(runs)}", soon, f"{took:.0f} s"]
             lines.append(f"| {' | '.join(cells)} | {plan.paper} |")
     return "\n".join(lines) + "\n"
+
+
+def _memory(_: str) -> str:
+    """Return a table with what the machine of each task comes to at each size, beside the task's baselines."""
+    tasks = {study: _beside(study) for study, plan in STUDIES.items() if plan.solved}
+    names = list(dict.fromkeys(name for models in tasks.values() for name in models))
+    lines = [f"| task | | {' | '.join(names)} |", "|" + "---|" * (2 + len(names))]
+    for study, models in tasks.items():
+        shown = [models.get(name) for name in names]
+        rows = {"parameters": [f"{_parameters(one[0]['spec']):,}" if one else "-" for one in shown]}
+        for index, measured in enumerate(models["machine"][0]["evaluation"]):
+            metric = STUDIES[study].metric
+            rows[f"`{metric}`, {_called(measured['axes'])}"] = [
+                _median(one, index, metric) if one else "-" for one in shown
+            ]
+        for number, (name, cells) in enumerate(rows.items()):
+            lines.append(f"| {'' if number else f'`{study}`'} | {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _beside(study: str) -> dict[str, list[dict[str, Any]]]:
+    """Return the runs of a study's machine and of each of its baselines, by what these are called."""
+    [machine, *others] = _groups(study).items()
+    baselines = {spec: runs for spec, runs in others if spec.startswith("baselines/")}
+    return {"machine": machine[1], **{spec.rpartition("-")[2]: runs for spec, runs in baselines.items()}}
+
+
+def _parameters(spec: str) -> int:
+    model = build(load_spec(ROOT / "specs" / f"{spec}.yaml", registry=plugins.load(entry_points=False)))
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _median(runs: Sequence[Summary], setting: int, metric: str) -> str:
+    return f"{statistics.median(run['evaluation'][setting]['mean'][metric] for run in runs):.3g}"
 
 
 def _table(study: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import runpy
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,22 @@ def test_what_is_kept_is_of_shipped_specs_as_they_are(study: str, seeds: dict[st
         assert spec in shipped_specs()
         now = load_spec(ROOT / "specs" / f"{spec}.yaml", registry=load(entry_points=False))
         assert {one["digest"] for one in kept if one["spec"] == spec} == {seeds["digest"](now)}, f"train {spec} again"
+
+
+def test_what_is_said_of_memory(seeds: dict[str, Any]) -> None:
+    """Beyond the sizes of training baselines are three times as bad, but an LSTM that only has to go on repeating."""
+    for study, plan in seeds["STUDIES"].items():
+        if not plan.solved:
+            continue
+        machine, *baselines = seeds["_beside"](study).values()
+        for index in range(1, len(machine[0]["evaluation"])):
+            ours = statistics.median(run["evaluation"][index]["mean"][plan.metric] for run in machine)
+            for [other] in baselines:
+                axes, theirs = other["evaluation"][index]["axes"], other["evaluation"][index]["mean"][plan.metric]
+                if other["spec"] == "baselines/repeat-copy-lstm" and axes == {"length": 10, "repeats": 15}:
+                    assert theirs == 0
+                else:
+                    assert theirs > 3 * ours, (other["spec"], axes)
 
 
 def test_checking_says_what_differs(seeds: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
