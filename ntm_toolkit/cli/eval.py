@@ -26,7 +26,7 @@ from ntm_toolkit.cli.sweeps import (
     swept,
     trained_sizes,
 )
-from ntm_toolkit.spec.errors import Problem, SpecError, ToolkitError
+from ntm_toolkit.spec.errors import ToolkitError
 
 if TYPE_CHECKING:
     from ntm_toolkit.spec.experiment import ExperimentSpec
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from ntm_toolkit.trace.diagnosis import Symptom
     from ntm_toolkit.training.rows import Row
     from ntm_toolkit.training.run_folder import RunFolder
-
-CHANGEABLE = ("evaluation", "device", "dtype", "runtime")
-"""What of a run's spec may differ when it is evaluated, beside the task's axes."""
 
 
 @click.command(
@@ -50,8 +47,8 @@ CHANGEABLE = ("evaluation", "device", "dtype", "runtime")
     "overrides",
     multiple=True,
     metavar="PATH=VALUE",
-    help="Evaluate otherwise than the run's spec says: below evaluation, device, dtype, runtime, or an axis of the "
-    "task (repeatable).",
+    help="Evaluate otherwise than the run's spec says: below evaluation, device, dtype, runtime, threads, or an axis "
+    "of the task (repeatable).",
 )
 @click.option(
     "--sweep",
@@ -144,6 +141,7 @@ def _spec(
     from ntm_toolkit.experiments import load_spec
     from ntm_toolkit.plugins import changed_plugins, missing_plugins
     from ntm_toolkit.training.run_folder import SPEC
+    from ntm_toolkit.training.trained import trained_task
 
     record, registry = run.record()["parts"], session.registry()
     missing = missing_plugins(registry, record)
@@ -151,10 +149,7 @@ def _spec(
         raise ToolkitError("\n".join([*missing, *_with_plugins(run.path, overrides, session, record)]))
     for change in changed_plugins(registry, record):
         click.echo(f"warning: {change}", err=True)
-    moved = [override for override in overrides if _says_where_a_file_is(override, run.spec())]
-    task = load_spec(run.path / SPEC, moved, registry=registry).task
-    others = [override for override in overrides if override not in moved]
-    _refuse_changes_of_what_was_trained(others, [*task.axes(), *task.evaluation_fields])
+    task = trained_task(run, overrides, registry)
     if sweeps and any(map(is_of_settings, overrides)):
         raise click.UsageError(
             f"--sweep says at which settings to evaluate, and so does -o {SETTINGS}; give one of them"
@@ -182,30 +177,6 @@ def _with_plugins(run: Path, overrides: Sequence[str], session: Session, record:
     if options:
         words = ["ntm", "eval", str(run), *(word for override in overrides for word in ("-o", override))]
         yield f"evaluate it with: {shlex.join([*words, *session.plugin_words(), *options])}"
-
-
-def _says_where_a_file_is(override: str, spec: Mapping[str, Any]) -> bool:
-    """Return whether a change is of where a file of the task's is, whose content is checked against its hash."""
-    first, *below = override.partition("=")[0].strip().split(".")
-    field = spec["task"].get(below[0]) if first == "task" and below[1:] == ["file"] else None
-    return isinstance(field, dict) and bool(field.get("sha256"))
-
-
-def _refuse_changes_of_what_was_trained(overrides: Sequence[str], of_task: Sequence[str]) -> None:
-    problems = []
-    for override in overrides:
-        path = override.partition("=")[0].strip()
-        first, _, below = path.partition(".")
-        if first in CHANGEABLE or (first == "task" and below.partition(".")[0] in of_task):
-            continue
-        allowed = [*CHANGEABLE, *(f"task.{field}" for field in of_task)]
-        message = (
-            "the run was trained with this as it is, so another value would not describe it; what can be changed here "
-            f"is {', '.join(allowed[:-1])} and {allowed[-1]}"
-        )
-        problems.append(Problem(message, path, f"-o {override}"))
-    if problems:
-        raise SpecError(problems)
 
 
 def _measure(spec: ExperimentSpec, run: Path, with_diagnosis: bool) -> tuple[list[Row], list[Symptom]]:

@@ -167,7 +167,7 @@ def test_what_was_trained_cannot_be_changed(ntm: Ntm, change: str) -> None:
     result = ntm("eval", "here", "-o", change)
     assert result.exit_code == exits.WRONG_INPUT
     assert change.partition("=")[0] in result.stderr
-    assert "evaluation, device, dtype, runtime and task.length" in result.stderr
+    assert "evaluation, device, dtype, runtime, threads and task.length" in result.stderr
 
 
 def test_a_missing_plugin_file_is_asked_for_by_the_exact_command(ntm: Ntm, stage: str) -> None:

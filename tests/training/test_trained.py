@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ntm_toolkit import load_run
-from ntm_toolkit.spec.errors import ToolkitError
+from ntm_toolkit.spec.errors import SpecError, ToolkitError
 from ntm_toolkit.spec.experiment import AverageSpec, ExperimentSpec
 from ntm_toolkit.training import checkpoint
 from ntm_toolkit.training.evaluation import evaluate
@@ -67,12 +67,15 @@ def test_a_plugin_that_is_not_loaded(run: Path) -> None:
 
 
 def test_it_runs_otherwise(run: Path) -> None:
-    """Where and how is changed by path; of another size the checkpoint does not fit."""
+    """Where and how is changed by path, and at which sizes; what was trained is not."""
     spec, model = load_run(run, ["runtime=eager", "dtype=float64"])
     assert spec.runtime.kind == "eager"
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float64}
-    with pytest.raises(ToolkitError, match="the checkpoint does not fit the model of its spec"):
+    assert load_run(run, ["task.length.max=9"])[0].task.trained()["length"].stop == 10
+    with pytest.raises(SpecError, match=r"model\.controller\.size: the run was trained with this as it is"):
         load_run(run, ["model.controller.size=17"])
+    with pytest.raises(SpecError, match=r"training\.seed"):
+        load_run(run, ["training.seed=3"])
 
 
 def test_no_run(tmp_path: Path) -> None:
