@@ -97,6 +97,7 @@ STUDIES: Mapping[str, Study] = {
         {
             "dynamic-ngrams": range(330, 340),
             "baselines/dynamic-ngrams-lstm": range(330, 331),
+            "baselines/dynamic-ngrams-transformer": range(330, 331),
         },
         "bits_above_optimum",
         learning="bits_above_optimum",
@@ -251,8 +252,9 @@ def _sentence(study: str) -> str:
         said = f"`specs/{spec}.yaml`: {len(solved)} of {len(runs)} {which} solved"
         if solved:
             after = [one["sequences"] for one in solved]
-            said += f", from {min(after):,} to {max(after):,} sequences"
-            said += f", median {median:,.0f}" if median < float("inf") else ""
+            said += f", from {min(after):,} to {max(after):,}" if len(solved) > 1 else f", after {after[0]:,}"
+            said += " sequences"
+            said += f", median {median:,.0f}" if len(solved) > 1 and median < float("inf") else ""
         said += f"; {statistics.median(one['seconds'] for one in runs):.0f} s a seed on one core"
         lines.append(f"{said}.\n")
     return "\n".join(lines)

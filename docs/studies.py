@@ -10,6 +10,7 @@ Tests check that the pages are what `write` makes, and that what is kept is of t
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
 import sys
@@ -92,17 +93,26 @@ def written(page: str) -> str:
 
 
 def _rendered(names: str, what: str) -> str:
-    summaries = [_summary(name.strip()) for name in names.split(",")]
+    summaries = _summaries(names)
     if what == "figures":
-        return "".join(f"![{alt}](images/studies/{file})\n" for file, alt in _figures_of(names, summaries[0]))
+        return "".join(f"![{alt}](images/studies/{file})\n" for file, alt in _figures_of(names, summaries))
     if len(summaries) > 1:
-        return _table({table.title: table for table in report.matrices(summaries)}[what])
+        return _table(_of_all({table.title: table for table in report.matrices(summaries)}[what]))
     if what == "facts":
         return "".join(f"- {name}: {value}\n" for name, value in report.facts(summaries[0]))
     tables = {"variants": report.variants_table(summaries[0])}
     for table in report.difference_tables(summaries[0]):
         tables[table.title.replace(": ", " in ")] = table
     return _table(tables[what])
+
+
+def _of_all(table: report.Table) -> report.Table:
+    """Return a table of several ablations without the variants that only some of them have."""
+    return dataclasses.replace(table, rows=tuple(row for row in table.rows if all(row)))
+
+
+def _summaries(names: str) -> list[Summary]:
+    return [_summary(name.strip()) for name in names.split(",")]
 
 
 def _summary(name: str) -> Summary:
@@ -123,14 +133,22 @@ def figures() -> dict[str, str]:
     for page in PAGES:
         for mark in _MARK.finditer(page.read_text()):
             if mark[3] == "figures":
-                summary = _summary(mark[2])
-                for file, _ in _figures_of(mark[2], summary):
-                    made[file] = _drawn(file, summary)
+                summaries = _summaries(mark[2])
+                for file, _ in _figures_of(mark[2], summaries):
+                    made[file] = _drawn(file, summaries[0]) if len(summaries) == 1 else _side_by_side(summaries)
     return made
 
 
-def _figures_of(name: str, summary: Summary) -> list[tuple[str, str]]:
-    """Return the files of a study's figures, each with what it shows: learning, and one for each axis measured."""
+def _figures_of(names: str, summaries: Sequence[Summary]) -> list[tuple[str, str]]:
+    """Return the files of a study's figures, each with what it shows: learning, and one for each axis measured.
+
+    Of several studies there is one figure, in which they stand side by side.
+    """
+    if len(summaries) > 1:
+        return [
+            (f"{'_'.join(report.labels(summaries))}.svg", f"{_curve(summaries[0])} of each run, by variant and task")
+        ]
+    [summary], name = summaries, names
     shown = [(f"{name}-learning.svg", f"{_curve(summary)} as training goes on, medians and quartiles over seeds")]
     for metric, axis in _sweeps(summary):
         shown.append((f"{name}-{metric}-{axis}.svg", f"{metric} against {axis}, medians and quartiles over seeds"))
@@ -171,6 +189,27 @@ def _drawn(file: str, summary: Summary) -> str:
             ]
             _draw_sweep(axis, summary, sweep, points)
         axis.legend(frameon=False)
+        return _as_svg(figure)
+
+
+def _side_by_side(summaries: Sequence[Summary]) -> str:
+    """Draw the last value of a metric in each run of the variants that several studies have, with their medians."""
+    metric = _curve(summaries[0])
+    known = [{one.variant.name: one for one in summary.variants} for summary in summaries]
+    variants = [name for name in known[0] if all(name in of for of in known)]
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(7.2, 2.4), layout="constrained")
+        panels = figure.subplots(1, len(summaries), sharey=True)
+        for panel, title, summary, of in zip(panels, report.labels(summaries), summaries, known, strict=True):
+            for place, name in enumerate(variants):
+                values = [run.measures[metric] for run in summary.results.of(name) if metric in run.measures]
+                panel.plot(values, [place] * len(values), "o", color=_COLORS[0], alpha=0.5, markersize=3)
+                median = of[name].measures[metric].quartiles.value
+                panel.plot([median], [place], "|", color="black", markersize=9)
+            panel.axvline(of[variants[0]].measures[metric].quartiles.value, color="#bbbbbb", linewidth=0.8, zorder=0)
+            panel.set(title=title, xlabel=metric, xlim=(0, None))
+        panels[0].set_yticks(range(len(variants)), variants)
+        panels[0].invert_yaxis()
         return _as_svg(figure)
 
 

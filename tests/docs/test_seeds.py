@@ -66,7 +66,10 @@ def test_what_is_kept_is_of_shipped_specs_as_they_are(study: str, seeds: dict[st
 
 
 def test_what_is_said_of_memory(seeds: dict[str, Any]) -> None:
-    """Beyond the sizes of training baselines are three times as bad, but an LSTM that only has to go on repeating."""
+    """Beyond the sizes of training baselines are three times as bad, but an LSTM that only has to go on repeating.
+
+    At these the Transformer solves N-grams.
+    """
     for study, plan in seeds["STUDIES"].items():
         if not plan.solved:
             continue
@@ -79,6 +82,10 @@ def test_what_is_said_of_memory(seeds: dict[str, Any]) -> None:
                     assert theirs == 0
                 else:
                     assert theirs > 3 * ours, (other["spec"], axes)
+    ngrams = seeds["_beside"]("dynamic-ngrams")
+    [transformer] = ngrams["transformer"]
+    assert transformer["solved"]
+    assert transformer["sequences"] > max(run["sequences"] for run in ngrams["machine"])
 
 
 def test_checking_says_what_differs(seeds: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
