@@ -78,6 +78,37 @@ def test_what_is_said_of_the_stages_on_copy(studies: dict[str, Any]) -> None:
         assert later[name].corrected > 0.05, name
 
 
+def test_what_is_said_of_the_stages_on_all_tasks() -> None:
+    """Location is needed on all four, content on recall and sort alone."""
+    found = {task: _bits(f"{task}-stages") for task in ("copy", "repeat-copy", "recall", "sort")}
+    for bits in found.values():
+        for name in ("without-interpolate", "without-shift", "without-sharpen", "content-only"):
+            assert min(bits[name].values()) > max(bits["base"].values())
+    for task in ("recall", "sort"):
+        for name in ("without-content", "location-only"):
+            assert min(found[task][name].values()) > max(found[task]["base"].values())
+    for task in ("copy", "repeat-copy"):
+        for name in ("without-content", "location-only"):
+            far = [bits for bits in found[task][name].values() if bits > 3 * max(found[task]["base"].values())]
+            assert len(far) <= 1, (task, name)
+    assert all(
+        statistics.median(found["repeat-copy"][name].values())
+        > statistics.median(found["repeat-copy"]["base"].values())
+        for name in ("without-content", "location-only")
+    )
+    for task in ("repeat-copy", "recall", "sort"):
+        for name in set(found[task]) - {"base"}:
+            assert all(bits > found[task]["base"][seed] for seed, bits in found[task][name].items()), (task, name)
+
+
+def _bits(name: str) -> dict[str, dict[int, float]]:
+    """Return what each run of an ablation pays in the end, by variant and seed."""
+    return {
+        variant: {seed: run.measures["bits_per_sequence"] for seed, run in runs.items()}
+        for variant, runs in _by_variant(name).items()
+    }
+
+
 def test_what_is_said_of_where_memory_starts(studies: dict[str, Any]) -> None:
     """With weightings on one slot nearly all is solved whatever the memory; spread, a trained constant most."""
     summary = studies["_summary"]("memory-start")
