@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import runpy
 import statistics
@@ -107,6 +108,23 @@ def _bits(name: str) -> dict[str, dict[int, float]]:
         variant: {seed: run.measures["bits_per_sequence"] for seed, run in runs.items()}
         for variant, runs in _by_variant(name).items()
     }
+
+
+def test_what_is_said_of_other_choices_on_copy() -> None:
+    """What solves none, all, or all and not for long."""
+    found = _by_variant("copy-starts")
+    solved = {name: [run.solved_after is not None for run in runs.values()] for name, runs in found.items()}
+    for name in ("heads-apart", "trained-first-weightings", "output-without-reads"):
+        assert not any(solved[name]), name
+    for name in ("base", "rate-half", "interface-double", "rate-falls-sooner", "short-first", "average"):
+        assert all(solved[name]), name
+    assert 0 < sum(solved["rate-double"]) < len(solved["rate-double"])
+    assert all(run.measures["bits_per_sequence"] > 70 for run in found["heads-apart"].values())
+    after = {name: [run.solved_after or math.inf for run in runs.values()] for name, runs in found.items()}
+    assert statistics.median(after["rate-half"]) > statistics.median(after["base"])
+    bits = [run.measures["bits_per_sequence"] for run in found["interface-double"].values()]
+    assert sum(one > 5 for one in bits) > 1
+    assert max(run.measures["bits_per_sequence"] for run in found["base"].values()) < 1
 
 
 def test_what_is_said_of_where_memory_starts(studies: dict[str, Any]) -> None:
