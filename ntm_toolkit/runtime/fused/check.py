@@ -62,6 +62,8 @@ def _try(kernel: Kernel, machine: Machine, lengths: tuple[int, ...] | None, atte
     inputs = _numbers((_TIME, _BATCH, machine.input_size), attempt).to(kernel.dtype)
     try:
         start, eager = _of_eager(machine, inputs, lengths, attempt)
+    except UnsupportedError:
+        raise
     except Exception as error:
         message = (str(error).splitlines() or [""])[0]
         raise UnsupportedError(
@@ -95,8 +97,8 @@ def _afresh(machine: Machine) -> State | None:
     return None
 
 
-def _unlike(machine: Machine) -> State | None:
-    """Return the state before the first step with every number multiplied by another between one half and one."""
+def _unlike(machine: Machine) -> State:
+    """Return the state before the first step, every number multiplied by one between a half and 1; zeros stay so."""
     start = machine.initial_state(_BATCH)
     factors = {path: 0.75 + 0.25 * _numbers(tuple(start[path].shape), seed) for seed, path in enumerate(sorted(start))}
     return State(

@@ -71,6 +71,15 @@ def test_what_fails_for_several_samples_is_refused() -> None:
         machine(drawn(2, 1, 3))
 
 
+def test_what_cannot_be_copied_is_said() -> None:
+    """It is not taken for a failure of the step."""
+    machine = machine_with(lambda w: w)
+    machine.kept = (number for number in ())
+    machine.runner = FusedLoop(optimise=False)
+    with pytest.raises(UnsupportedError, match=r"^the step: the machine cannot be copied"):
+        machine(drawn(2, 1, 3))
+
+
 def test_state_noise_and_sharp_powers_pass() -> None:
     """Machines that keep state, are noisy or sharpen hard are served, in both dtypes."""
     reading = ReadSpec(count=2, addressing=[ContentSpec(), LaggingSpec(), NoisySpec(), SharpenSpec()])
