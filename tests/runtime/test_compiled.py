@@ -47,7 +47,7 @@ def results(machine: Machine, inputs: torch.Tensor, lengths: torch.Tensor | None
 
 @dataclass(frozen=True)
 class Shared:
-    """What tests that compile share, as a case takes half a minute to compile.
+    """What tests that compile share, as each case that is compiled takes as long as hundreds of other tests.
 
     Attributes:
         machine: the machine.
@@ -62,7 +62,7 @@ class Shared:
 
 @pytest.fixture(scope="module")
 def shared() -> Shared:
-    """One of them."""
+    """A machine and a loop that both tests use."""
     return Shared(small_machine(), CompiledLoop(), counters["stats"]["unique_graphs"])
 
 
